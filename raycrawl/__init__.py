@@ -1,0 +1,65 @@
+"""raycrawl: an actor-model web crawler on Ray with Scrapy's public names.
+
+The names below are resolved on first use (PEP 562), so that ``import raycrawl`` costs a few milliseconds and pulls in
+neither Ray nor lxml. ``import raycrawl as scrapy`` is all that a Scrapy spider needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+version_info: tuple[int | str, ...] = tuple(int(part) if part.isdigit() else part for part in __version__.split("."))
+
+if TYPE_CHECKING:
+    from raycrawl.crawl import Crawl as Crawl
+    from raycrawl.crawl import attach as attach
+    from raycrawl.crawl import crawl as crawl
+    from raycrawl.http import FormRequest as FormRequest
+    from raycrawl.http import Request as Request
+    from raycrawl.item import Field as Field
+    from raycrawl.item import Item as Item
+    from raycrawl.selector import Selector as Selector
+    from raycrawl.spiders import Spider as Spider
+
+# name -> module that defines it
+_NAMES = {
+    "Field": "raycrawl.item",
+    "FormRequest": "raycrawl.http",
+    "Item": "raycrawl.item",
+    "Request": "raycrawl.http",
+    "Selector": "raycrawl.selector",
+    "Spider": "raycrawl.spiders",
+    "Crawl": "raycrawl.crawl",
+    "crawl": "raycrawl.crawl",
+    "attach": "raycrawl.crawl",
+}
+
+_SUBMODULES = frozenset(
+    {
+        "contracts", "crawler", "downloadermiddlewares", "dupefilters", "exceptions", "exporters", "extensions", "http",
+        "item", "link", "linkextractors", "loader", "logformatter", "pipelines", "robotstxt", "selector", "settings",
+        "shell", "signalmanager", "signals", "spiderloader", "spidermiddlewares", "spiders", "statscollectors", "utils",
+    }
+)  # fmt: skip
+
+__all__ = [  # noqa: RUF022 - grouped, not sorted
+    "Crawl", "Field", "FormRequest", "Item", "Request", "Selector", "Spider", "attach", "crawl", "version_info",
+    "__version__",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        value = getattr(importlib.import_module(_NAMES[name]), name)
+    elif name in _SUBMODULES:
+        value = importlib.import_module(f"raycrawl.{name}")
+    else:
+        raise AttributeError(f"module 'raycrawl' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NAMES, *_SUBMODULES})
