@@ -1,0 +1,127 @@
+"""A crawl in the foreground of a terminal: its signals, its progress, its exit code.
+
+The first SIGINT or SIGTERM asks the crawl to end (what is in flight is finished, feeds are closed, exit 0); the second
+ends it at once (exit 130 or 143). Handlers only note the signal, or raise for the second one: everything that talks to the
+crawl happens in the loop that waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from raycrawl.progress import progress_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from raycrawl.progress import Status
+
+logger = logging.getLogger(__name__)
+
+# how often the loop looks at signals and shows progress; a person sees half a second
+POLL_S = 0.25
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class ForegroundCrawl(Protocol):
+    """What is used of a :class:`raycrawl.crawl.Crawl`."""
+
+    @property
+    def exit_code(self) -> int | None: ...
+
+    def status(self) -> Status: ...
+
+    def wait(self, timeout: float | None = None) -> Any: ...
+
+    def stop(self, reason: str = "shutdown") -> Any: ...
+
+    def kill(self) -> Any: ...
+
+
+class SecondSignal(BaseException):
+    """The user asked twice: end at once. Not an Exception, so that nothing in between swallows it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.exit_code = 128 + signum
+
+
+class StopSignals:
+    """The handlers of SIGINT and SIGTERM for as long as a crawl runs; the earlier ones come back at the end.
+
+    ``count`` says how many signals came. Does nothing in a thread that is not the main one, which gets no signals.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._earlier: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        self.install()
+        return self
+
+    def install(self) -> None:
+        """Install the handlers, again if need be: importing Ray puts one of its own on SIGTERM."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for signum in _SIGNALS:
+            earlier = signal.signal(signum, self._handle)
+            self._earlier.setdefault(signum, earlier)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for signum, handler in self._earlier.items():
+            signal.signal(signum, handler)
+        self._earlier.clear()
+
+    def _handle(self, signum: int, frame: object) -> None:
+        self.count += 1
+        if self.count == 2:
+            raise SecondSignal(signum)
+        if self.count > 2:  # even the quick end hangs: leave Ray's processes to their own watch over this one
+            os._exit(128 + signum)
+
+
+def run_in_foreground(start: Callable[[], ForegroundCrawl], *, interval_s: float = 60.0) -> tuple[int, ForegroundCrawl]:
+    """Start a crawl, show its progress, wait for its end.
+
+    Args:
+        start: returns the started crawl, e.g. ``lambda: crawl(Spider, wait=False)``.
+        interval_s: seconds between progress lines where there is no terminal; 0 for none.
+
+    Returns:
+        The exit code and the crawl.
+    """
+    with StopSignals() as signals:
+        crawl: ForegroundCrawl | None = None
+        try:
+            crawl = start()
+            signals.install()
+            _watch(crawl, signals, interval_s)
+        except SecondSignal as second:
+            if crawl is not None:
+                crawl.kill()
+            raise SystemExit(second.exit_code) from None
+    code = crawl.exit_code
+    return (1 if code is None else code), crawl
+
+
+def _watch(crawl: ForegroundCrawl, signals: StopSignals, interval_s: float) -> None:
+    is_stopping = False
+    with progress_for(interval_s=interval_s) as progress:
+        while crawl.exit_code is None:
+            if signals.count and not is_stopping:
+                is_stopping = True
+                logger.info("Received a stop signal: what is in flight will be finished. Send it again to end at once.")
+                crawl.stop("shutdown")
+            try:
+                crawl.wait(timeout=POLL_S)
+            except TimeoutError:
+                pass  # it still runs
+            progress.show(crawl.status())
