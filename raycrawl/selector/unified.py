@@ -1,0 +1,96 @@
+"""``Selector`` and ``SelectorList``: parsel's, made from a response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from parsel import Selector as ParselSelector
+from parsel import SelectorList as ParselSelectorList
+
+if TYPE_CHECKING:
+    from raycrawl.http import TextResponse
+
+SelectorType = Literal["html", "xml", "json", "text"]
+
+_NOT_SET = object()
+
+
+class SelectorList(ParselSelectorList["Selector"]):  # type: ignore[misc]
+    """A list of selectors; its ``css``, ``xpath``, ``jmespath`` and ``re`` ask each of them and flatten the results."""
+
+    __slots__ = ()
+
+
+class Selector(ParselSelector):  # type: ignore[misc]
+    """A part of a document, and the queries on it.
+
+    Args:
+        response: an ``HtmlResponse``, ``XmlResponse``, ``JsonResponse`` or other text response to select from.
+        text: a document as ``str``, when there is no response. One of the two, not both.
+        type: ``"html"``, ``"xml"``, ``"json"`` or ``"text"``. By default what the response's class says: ``"xml"`` for
+            ``XmlResponse``, ``"json"`` for ``JsonResponse``, what the content looks like for ``TextResponse``,
+            ``"html"`` for ``HtmlResponse`` and for ``text``.
+        root: an lxml element, or a parsed JSON document, in place of both.
+        kwargs: ``base_url``, ``namespaces``, ``huge_tree``, ``encoding``, ``body`` as parsel takes them.
+
+    Raises:
+        ValueError: both ``response`` and ``text`` were given, or nothing, or an unknown ``type``.
+        AttributeError: the response is not a text response.
+    """
+
+    __slots__ = ("_response",)
+    selectorlist_cls = SelectorList
+
+    def __init__(
+        self,
+        response: TextResponse | None = None,
+        text: str | None = None,
+        type: SelectorType | None = None,
+        root: Any = _NOT_SET,
+        **kwargs: Any,
+    ) -> None:
+        if response is not None:
+            if text is not None:
+                raise ValueError(f"{self.__class__.__name__}.__init__() received both response and text")
+            text = response.text
+            type = type or _type_of(response)
+            kwargs.setdefault("base_url", _ascii_url(response.url))
+        elif type is None and (text is not None or kwargs.get("body")):
+            type = "html"
+        if root is not _NOT_SET:
+            kwargs["root"] = root
+        self._response = response
+        super().__init__(text=text, type=type, **kwargs)
+
+    @property
+    def response(self) -> TextResponse | None:
+        """The response that the selector was made from; one of ``about:blank`` for ``text``; None for a query's results."""
+        if self._response is None and self._text is not None and self._expr is None:
+            self._response = _blank_response(self._text, self.type)
+        return self._response
+
+
+def _type_of(response: TextResponse) -> SelectorType | None:
+    """The selector type for a response's class; None lets parsel decide by the content."""
+    from raycrawl.http import HtmlResponse, JsonResponse, XmlResponse
+
+    if isinstance(response, HtmlResponse):
+        return "html"
+    if isinstance(response, XmlResponse):
+        return "xml"
+    return "json" if isinstance(response, JsonResponse) else None
+
+
+def _ascii_url(url: str) -> str:
+    """``url`` without what lxml refuses in a base URL."""
+    return url if url.isascii() else url.encode("ascii", "ignore").decode("ascii")
+
+
+def _blank_response(text: str, type_: str) -> TextResponse:
+    from raycrawl.http import HtmlResponse, TextResponse, XmlResponse
+
+    cls = {"xml": XmlResponse, "html": HtmlResponse}.get(type_, TextResponse)
+    return cls("about:blank", body=text.encode("utf-8", "surrogatepass"), encoding="utf-8")
+
+
+__all__ = ["Selector", "SelectorList"]
