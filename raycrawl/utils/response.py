@@ -1,0 +1,104 @@
+"""Helpers on responses: base URL, meta refresh, status line, browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import webbrowser
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from raycrawl.http.response import Response
+from raycrawl.http.response.text import TextResponse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def get_base_url(response: TextResponse) -> str:
+    """The URL that relative URLs of ``response`` are relative to: ``<base href>``, else its own."""
+    base = response.base()
+    return base if isinstance(base, str) else str(base.href)
+
+
+def get_meta_refresh(
+    response: TextResponse, ignore_tags: Iterable[str] = ("script", "noscript")
+) -> tuple[None, None] | tuple[float, str]:
+    """The (delay in seconds, absolute URL) of the document's meta refresh; (None, None) when it has none.
+
+    Args:
+        ignore_tags: elements inside which it does not count.
+    """
+    from w3lib.html import get_meta_refresh as find
+
+    interval, url = find(
+        response.text[:4096], get_base_url(response), response.encoding, ignore_tags=tuple(ignore_tags)
+    )
+    return (None, None) if interval is None or url is None else (interval, url)
+
+
+def response_status_message(status: bytes | float | str) -> str:
+    """The status with its reason: "404 Not Found"; "573 Unknown Status" for what no standard names."""
+    code = int(status)
+    try:
+        reason = HTTPStatus(code).phrase
+    except ValueError:
+        reason = "Unknown Status"
+    return f"{code} {reason}"
+
+
+def response_from_dict(d: dict[str, Any]) -> Response:
+    """The response that ``Response.to_dict`` gave ``d`` for.
+
+    Raises:
+        ValueError: when ``_class`` is not a response class.
+    """
+    cls: type[Response] = Response
+    if "_class" in d:
+        from raycrawl.utils.misc import load_object
+
+        cls = load_object(d["_class"])
+        if not (isinstance(cls, type) and issubclass(cls, Response)):
+            raise ValueError(f"{d['_class']} is not a Response class")
+    return cls(**{name: value for name, value in d.items() if name in cls.attributes})
+
+
+def open_in_browser(response: TextResponse, _openfunc: Callable[[str], Any] = webbrowser.open) -> Any:
+    """Open ``response`` in the local browser, with a ``<base>`` so that its images and styles load.
+
+    Raises:
+        TypeError: when the response is neither HTML nor text.
+    """
+    from raycrawl.http.response.html import HtmlResponse
+
+    body = response.body
+    if isinstance(response, HtmlResponse):
+        if b"<base" not in body.lower():
+            tag = f'\\1<base href="{response.url}">'.encode()
+            body = re.sub(rb"(<!--.*?-->|<head(?:[^<>]*?>))", _base_inserter(tag), body, count=0, flags=re.DOTALL)
+        extension = ".html"
+    elif isinstance(response, TextResponse):
+        extension = ".txt"
+    else:
+        raise TypeError(f"Unsupported response type: {type(response).__name__}")
+    handle, name = tempfile.mkstemp(extension)
+    with os.fdopen(handle, "wb") as file:
+        file.write(body)
+    path: str | Path = name
+    return _openfunc(f"file://{path}")
+
+
+def _base_inserter(tag: bytes) -> Callable[[re.Match[bytes]], bytes]:
+    """Put ``tag`` behind the first <head>, not behind one in a comment."""
+    done = False
+
+    def insert(match: re.Match[bytes]) -> bytes:
+        nonlocal done
+        if done or match[0].startswith(b"<!--"):
+            return match[0]
+        done = True
+        return match.expand(tag)
+
+    return insert
