@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Self
 
@@ -48,6 +49,8 @@ class ExtensionManager(MiddlewareManager):
     def for_process(cls, crawler: Crawler, process: str) -> Self:
         """The extensions that live in ``process`` (``"engine"``, ``"scraper"``, ``"downloader"``)."""
 
+        setattr(crawler, "process", process)  # noqa: B010 - not an attribute that every crawler has
+
         class _OfProcess(cls):  # type: ignore[valid-type, misc]
             @classmethod
             def _get_mwlist_from_settings(cls, settings: Settings) -> list[Any]:
@@ -69,3 +72,24 @@ class ExtensionManager(MiddlewareManager):
 def lives_in(extension_class: Any, process: str) -> bool:
     """Whether ``extension_class`` belongs into a process of this kind."""
     return getattr(extension_class, "process", DEFAULT_PROCESS) in (process, EVERY_PROCESS)
+
+
+def is_plain_process(crawler: Crawler) -> bool:
+    """True when this crawler is not part of a crawl of actors: its own signals then tell everything that happens."""
+    return getattr(crawler, "process", None) is None
+
+
+def close_spider(crawler: Crawler, reason: str) -> None:
+    """Ask the crawl's engine to end the crawl with ``reason``."""
+    engine = crawler.engine
+    if engine is None:
+        raise RuntimeError(f"The crawl has no engine that could close the spider ({reason})")
+    closing = engine.close_spider_async(reason=reason)
+    if asyncio.iscoroutine(closing):
+        task = asyncio.ensure_future(closing)
+        # The loop keeps only a weak reference to a task.
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
+
+
+_closing: set[asyncio.Future[Any]] = set()

@@ -136,11 +136,13 @@ class RefererMiddleware(BaseSpiderMiddleware):
             origin = url[:end] if end > 0 else url
             referrer = known.get(origin, _UNSEEN)
             if referrer is _UNSEEN:
-                referrer = policy.referrer(response_url, url)
+                told = policy.referrer(response_url, url)
+                referrer = None if told is None else told.encode()
                 if is_origin_bound and url.startswith(("http://", "https://")):
-                    known[origin] = referrer = referrer and referrer.encode()
+                    known[origin] = referrer
             if referrer is not None:
-                request.headers.setdefault(b"Referer", referrer)
+                # Name and value are as Headers stores them: its own setdefault() would normalise them once per link.
+                dict.setdefault(request.headers, b"Referer", [referrer])
             return request
 
         return step

@@ -1,0 +1,1 @@
+"""The extensions that raycrawl brings; ``EXTENSIONS_BASE`` says which are on by default."""
