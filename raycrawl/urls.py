@@ -41,11 +41,12 @@ def parse_url(url: str) -> URL:
 
 
 def hostname_of(url: str) -> str:
-    """The host name of ``url`` (lower case, punycode, no port), "" when it has none or is invalid."""
+    """The host name of ``url`` (lower case, punycode, no port, no brackets), "" when it has none or is invalid."""
     try:
-        return str(_ada_parse(url).hostname)
+        name: str = _ada_parse(url).hostname
     except (ValueError, TypeError):
         return ""
+    return name[1:-1] if name.startswith("[") else name
 
 
 def encode_query(url: str, encoding: str) -> str:

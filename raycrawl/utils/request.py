@@ -2,50 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Iterable
-from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit
 
-from w3lib.url import canonicalize_url
-
+from raycrawl.fingerprints import fingerprint
 from raycrawl.http.request import Request
 
 if TYPE_CHECKING:
     from raycrawl.crawler import Crawler
     from raycrawl.spiders import Spider
-
-
-def fingerprint(
-    request: Request, *, include_headers: Iterable[bytes | str] | None = None, keep_fragments: bool = False
-) -> bytes:
-    """The 20 bytes that two requests share when they ask for the same thing.
-
-    Args:
-        include_headers: names of headers that tell requests apart (none by default).
-        keep_fragments: whether the part of the URL after ``#`` does.
-    """
-    headers: dict[str, list[str]] = {}
-    if include_headers:
-        names = sorted({_header_name(name).lower() for name in include_headers})
-        headers = {
-            name.hex(): [value.hex() for value in request.headers.getlist(name)]
-            for name in names
-            if name in request.headers
-        }
-    data = {
-        "method": request.method,
-        "url": canonicalize_url(request.url, keep_fragments=keep_fragments),
-        "body": request.body.hex(),
-        "headers": headers,
-    }
-    return sha1(json.dumps(data, sort_keys=True).encode()).digest()
-
-
-def _header_name(name: bytes | str) -> bytes:
-    return name.encode() if isinstance(name, str) else name
 
 
 class RequestFingerprinterProtocol(Protocol):
