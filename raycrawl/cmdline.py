@@ -1,7 +1,7 @@
 """The ``raycrawl`` command: finds the command, parses its options, runs it, and turns errors into one line and a code.
 
-Exit codes: 0 finished, or ended because it was asked to; 1 the spider could not start or the engine failed; 2 bad usage;
-75 an infrastructure failure after which the same command resumes; 130 and 143 a second SIGINT or SIGTERM.
+Exit codes: 0 finished, or ended because it was asked to; 1 the spider could not start or the engine failed; 2 bad
+usage; 75 an infrastructure failure after which the same command resumes; 130 and 143 a second SIGINT or SIGTERM.
 """
 
 from __future__ import annotations

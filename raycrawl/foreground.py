@@ -1,8 +1,8 @@
 """A crawl in the foreground of a terminal: its signals, its progress, its exit code.
 
-The first SIGINT or SIGTERM asks the crawl to end (what is in flight is finished, feeds are closed, exit 0); the second
-ends it at once (exit 130 or 143). Handlers only note the signal, or raise for the second one: everything that talks to the
-crawl happens in the loop that waits for it.
+The first SIGINT or SIGTERM asks the crawl to end (what is in flight is finished, feeds are closed, exit 0); the
+second ends it at once (exit 130 or 143). Handlers only note the signal, or raise for the second one: everything that
+talks to the crawl happens in the loop that waits for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from raycrawl.progress import progress_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from raycrawl.progress import Status
+    from raycrawl.progress import Progress, Status
 
 logger = logging.getLogger(__name__)
 
@@ -88,12 +88,15 @@ class StopSignals:
             os._exit(128 + signum)
 
 
-def run_in_foreground(start: Callable[[], ForegroundCrawl], *, interval_s: float = 60.0) -> tuple[int, ForegroundCrawl]:
+def run_in_foreground(
+    start: Callable[[], ForegroundCrawl], *, interval_s: float = 60.0, emit: Callable[[str], None] | None = None
+) -> tuple[int, ForegroundCrawl]:
     """Start a crawl, show its progress, wait for its end.
 
     Args:
         start: returns the started crawl, e.g. ``lambda: crawl(Spider, wait=False)``.
         interval_s: seconds between progress lines where there is no terminal; 0 for none.
+        emit: where those lines go; the log by default.
 
     Returns:
         The exit code and the crawl.
@@ -103,7 +106,7 @@ def run_in_foreground(start: Callable[[], ForegroundCrawl], *, interval_s: float
         try:
             crawl = start()
             signals.install()
-            _watch(crawl, signals, interval_s)
+            _watch(crawl, signals, progress_for(interval_s=interval_s, emit=emit or logger.info))
         except SecondSignal as second:
             if crawl is not None:
                 crawl.kill()
@@ -112,9 +115,9 @@ def run_in_foreground(start: Callable[[], ForegroundCrawl], *, interval_s: float
     return (1 if code is None else code), crawl
 
 
-def _watch(crawl: ForegroundCrawl, signals: StopSignals, interval_s: float) -> None:
+def _watch(crawl: ForegroundCrawl, signals: StopSignals, progress: Progress) -> None:
     is_stopping = False
-    with progress_for(interval_s=interval_s) as progress:
+    with progress:
         while crawl.exit_code is None:
             if signals.count and not is_stopping:
                 is_stopping = True

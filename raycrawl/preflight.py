@@ -1,7 +1,7 @@
 """What can be known to be wrong before anything is started: settings, feeds, start URLs, the cluster's address.
 
-Every check raises :class:`~raycrawl.exceptions.UsageError` with a complete message: it names the setting, the URL or the
-path and says what would be right.
+Every check raises :class:`~raycrawl.exceptions.UsageError` with a complete message: it names the setting, the URL or
+the path and says what would be right.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_crawl(spidercls: type[Spider], settings: Settings, address: str | None
     check_settings(settings)
     check_feeds(settings)
     check_start_urls(spidercls, settings)
-    check_address(address if address is not None else os.environ.get("RAY_ADDRESS"))
+    check_address(address or settings.get("RAY_ADDRESS") or os.environ.get("RAY_ADDRESS"))
 
 
 def check_feeds(settings: Settings) -> None:
@@ -54,7 +54,8 @@ def check_feeds(settings: Settings) -> None:
             check_output_path(path)
         elif _scheme(uri) not in schemes:
             raise UsageError(
-                f"feed {_shown(uri)}: there is no storage for {_scheme(uri)}: (FEED_STORAGES has {', '.join(filter(None, schemes))})"
+                f"feed {_shown(uri)}: there is no storage for {_scheme(uri)}: "
+                f"(FEED_STORAGES has {', '.join(filter(None, schemes))})"
             )
 
 
@@ -108,7 +109,7 @@ def check_start_urls(spidercls: type[Spider], settings: Settings) -> None:
     """
     from raycrawl.spiders import Spider
 
-    if spidercls.start is not Spider.start or hasattr(spidercls, "start_requests"):
+    if spidercls.start is not Spider.start or spidercls.start_requests is not Spider.start_requests:
         return
     urls: Any = getattr(spidercls, "start_urls", None) or []
     if isinstance(urls, str):

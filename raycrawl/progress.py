@@ -64,10 +64,13 @@ class Progress:
 
 
 class ProgressLines(Progress):
-    """One INFO line every ``interval_s`` seconds, for logs, pipes and job runners."""
+    """One line every ``interval_s`` seconds, for logs, pipes and job runners. ``emit`` shows it; the log by default."""
 
-    def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, interval_s: float, emit: Callable[[str], None] = logger.info, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._interval_s = interval_s
+        self._emit = emit
         self._clock = clock
         self._next_s = clock() + interval_s
 
@@ -75,7 +78,7 @@ class ProgressLines(Progress):
         now_s = self._clock()
         if now_s >= self._next_s:
             self._next_s = now_s + self._interval_s
-            logger.info("%s", status_line(status))
+            self._emit(status_line(status))
 
 
 class ProgressPanel(Progress):
@@ -111,14 +114,21 @@ def _stream_handlers() -> list[logging.StreamHandler[TextIO]]:
     return [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.StreamHandler)]
 
 
-def progress_for(*, interval_s: float, stream: TextIO | None = None) -> Progress:
+def print_line(line: str) -> None:
+    """Show a line on standard error, whatever the log's level."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def progress_for(
+    *, interval_s: float, emit: Callable[[str], None] = logger.info, stream: TextIO | None = None
+) -> Progress:
     """The panel when ``stream`` (standard error) is a terminal that can show it; lines otherwise; 0 means none."""
     stream = stream if stream is not None else sys.stderr
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         from rich.console import Console
 
         return ProgressPanel(Console(file=stream))
-    return ProgressLines(interval_s) if interval_s > 0 else Progress()
+    return ProgressLines(interval_s, emit) if interval_s > 0 else Progress()
 
 
 def status_line(status: Status) -> str:

@@ -77,7 +77,8 @@ def _load(file: Path) -> ModuleType:
     """Execute the file as a module. Loaded by path, so that a spider in json.py or ray.py hides nobody's module."""
     name = file.stem if file.stem not in sys.modules else f"{file.stem}_spiderfile"
     spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None, file
+    assert spec is not None, file
+    assert spec.loader is not None, file
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

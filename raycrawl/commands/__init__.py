@@ -1,8 +1,8 @@
 """The command line's base classes: one file of this package is one command.
 
 A command owns its options and what it prints; settings, crawls and downloads are other modules' work. Bad input is a
-:class:`~raycrawl.exceptions.UsageError` with a complete message, raised before Ray is started: `raycrawl.cmdline` prints
-it on one line of standard error and exits with 2.
+:class:`~raycrawl.exceptions.UsageError` with a complete message, raised before Ray is started: `raycrawl.cmdline`
+prints it on one line of standard error and exits with 2.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class ScrapyCommand:
         group.add_argument("--logfile", metavar="FILE", help="write the log to FILE instead of standard error")
         group.add_argument("-L", "--loglevel", metavar="LEVEL", help="CRITICAL, ERROR, WARNING, INFO or DEBUG")
         group.add_argument("--nolog", action="store_true", help="no log at all")
-        group.add_argument("--profile", metavar="FILE", help="write a cProfile of this process (not the actors) to FILE")
+        group.add_argument(
+            "--profile", metavar="FILE", help="write a cProfile of this process (not the actors) to FILE"
+        )
         group.add_argument("--pidfile", metavar="FILE", help="write this process's id to FILE")
         group.add_argument(
             "-s", "--set", action="append", default=[], metavar="NAME=VALUE", help="set a setting (may be repeated)"
@@ -142,14 +144,17 @@ class BaseRunSpiderCommand(ScrapyCommand):
         if opts.output and opts.overwrite_output:
             raise UsageError("-o appends and -O overwrites: use one of them")
         output: builtins.list[str] = opts.output or []
-        return feed_process_params_from_cli(
-            self.settings, output, overwrite_output=opts.overwrite_output or None
-        )
+        return feed_process_params_from_cli(self.settings, output, overwrite_output=opts.overwrite_output or None)
 
 
 def add_spider_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-a", action="append", default=[], dest="spargs", metavar="NAME=VALUE", help="set a spider argument (may be repeated)"
+        "-a",
+        action="append",
+        default=[],
+        dest="spargs",
+        metavar="NAME=VALUE",
+        help="set a spider argument (may be repeated)",
     )
 
 

@@ -22,7 +22,7 @@ class ManualClock:
         return self.now_s
 
     def advance(self, seconds: float) -> None:
-        """Move on and wake, in the order of their times, those who slept until then. Raises ValueError when negative."""
+        """Move on, and wake those who slept until then, in the order of their times. ValueError when negative."""
         if seconds < 0:
             raise ValueError(f"time does not go back: advance({seconds})")
         self.now_s += seconds

@@ -1,6 +1,7 @@
 """A site whose pages misbehave by name: what the web does to crawlers, one path each.
 
-``/`` lists them. Sizes are bytes, times are seconds; every parameter has a default, e.g. ``/status?n=503``, ``/delay?s=2``.
+``/`` lists them. Sizes are bytes, times are seconds; every parameter has a default, e.g. ``/status?n=503``,
+``/delay?s=2``.
 """
 
 from __future__ import annotations

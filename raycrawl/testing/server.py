@@ -1,7 +1,8 @@
 """A small HTTP/1.1 server for tests and the demo: loopback only, its own thread, every request on record.
 
-A site is a function from :class:`SiteRequest` to :class:`SiteResponse`, plain or ``async``. A response may also say how the
-server is to misbehave on the wire (close, reset, promise more bytes than it sends): see `raycrawl.testing.misbehaviours`.
+A site is a function from :class:`SiteRequest` to :class:`SiteResponse`, plain or ``async``. A response may also say
+how the server is to misbehave on the wire (close, reset, promise more bytes than it sends): see
+`raycrawl.testing.misbehaviours`.
 """
 
 from __future__ import annotations
@@ -171,9 +172,7 @@ class SiteServer:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (request := await _read_request(reader, writer)) is not None:
-                self.hits.append(
-                    Hit(time.monotonic(), request.host, request.method, request.target, request.headers)
-                )
+                self.hits.append(Hit(time.monotonic(), request.host, request.method, request.target, request.headers))
                 response = self._site(request)
                 if inspect.isawaitable(response):
                     response = await response

@@ -1,4 +1,4 @@
-"""``python -m tests.bench NAME [options]`` runs ``main(argv)`` of the module of that name and exits with what it returns."""
+"""``python -m tests.bench NAME [options]`` runs ``main(argv)`` of that module; its result is the exit code."""
 
 from __future__ import annotations
 

@@ -35,7 +35,9 @@ def main(argv: Sequence[str]) -> int:
                 print(f"scrapy: {other.usage.wall_s:.1f} s")
     faults = [fault for run in runs for fault in run.faults(expected)]
     walls = sorted(run.usage.wall_s for run in runs)
-    print(f"raycrawl: {options.pages} pages in {', '.join(f'{wall_s:.1f}' for wall_s in walls)} s (limit {LIMIT_S:.0f} s)")
+    print(
+        f"raycrawl: {options.pages} pages in {', '.join(f'{wall_s:.1f}' for wall_s in walls)} s (limit {LIMIT_S:.0f} s)"
+    )
     for fault in faults:
         print(f"  WRONG: {fault}")
     return 0 if not faults and walls[len(walls) // 2] <= LIMIT_S else 1

@@ -1,7 +1,8 @@
 """What a command costs: CPU and memory of all processes that it starts, found by a mark in their environment.
 
 Ray's daemons and workers inherit the environment, whoever their parent becomes. CPU is each process's own user and
-system time as the kernel counts it, read every 100 ms until it is gone: what a process does in its last 100 ms is not seen.
+system time as the kernel counts it, read every 100 ms until it is gone: what a process does in its last 100 ms is not
+seen.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Usage:
         return sum(self.cpu_s.values())
 
 
-def measure(command: Sequence[str], *, cwd: Path, output: Path, timeout_s: float = 600, env: dict[str, str] | None = None) -> Usage:
+def measure(
+    command: Sequence[str], *, cwd: Path, output: Path, timeout_s: float = 600, env: dict[str, str] | None = None
+) -> Usage:
     """Run the command to its end and count. Its standard output and error go to ``output``.
 
     Raises:
@@ -100,9 +103,7 @@ class _Sampler(threading.Thread):
         for pid, seconds in self._last.items():
             cpu_s[self._kinds.get(pid, "?")] += seconds
             pids[self._kinds.get(pid, "?")].append(pid)
-        return Usage(
-            cpu_s=dict(cpu_s), peak_pss_nbytes=self._peak_pss, peak_rss_nbytes=self._peak_rss, pids=dict(pids)
-        )
+        return Usage(cpu_s=dict(cpu_s), peak_pss_nbytes=self._peak_pss, peak_rss_nbytes=self._peak_rss, pids=dict(pids))
 
     def _look(self, *, with_memory: bool) -> None:
         pss = rss = 0

@@ -28,7 +28,7 @@ COMMON_SETTINGS = {
     "LOG_LEVEL": "INFO",
 }
 
-SPIDER = '''\
+SPIDER = """\
 import {package} as scrapy
 
 
@@ -40,7 +40,7 @@ class LinksSpider(scrapy.Spider):
         yield {{"url": response.url, "title": response.css("title::text").get()}}
         for href in response.css("a::attr(href)").getall():
             yield response.follow(href, callback=self.parse)
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Crawled:
         return self.usage.total_cpu_s * 1000 / max(1, len(self.pages))
 
     def faults(self, expected: set[str]) -> list[str]:
-        """What is wrong: pages not fetched once, items not delivered once. ``expected`` are "host/path" of all pages."""
+        """What is wrong: pages not fetched once, items not delivered once. ``expected``: "host/path" of all pages."""
         fetched = Counter(f"{request.host}{request.uri}" for request in self.pages)
         delivered = Counter(item["url"].partition("://")[2] for item in self.items)
         delivered = Counter({_without_port(url): count for url, count in delivered.items()})

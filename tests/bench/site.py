@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 READY_TIMEOUT_S = 20.0
-_WORDS = "crawl page spider queue slot lease frontier domain link item price title stock review".split()
+_WORDS = ("crawl", "page", "spider", "queue", "slot", "lease", "frontier", "domain", "link", "item", "price", "stock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +196,18 @@ class _FileServer(asyncio.Protocol):
             self._transport.write(answer or b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 
 
-async def _serve_files(directory: Path, log: Path, port: int, hosts: Sequence[str]) -> None:
+def _answers(directory: Path) -> dict[bytes, bytes]:
+    """The whole HTTP answer for each target."""
     answers = {}
     for file in directory.rglob("*.*"):
         kind = b"text/html" if file.suffix == ".html" else b"text/plain"
         body = file.read_bytes()
         head = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n" % (kind, len(body))
         answers[b"/" + str(file.relative_to(directory)).encode()] = head + body
+    return answers
+
+
+async def _serve_files(answers: dict[bytes, bytes], log: Path, port: int, hosts: Sequence[str]) -> None:
     lines: list[str] = []
     loop = asyncio.get_running_loop()
     for host in hosts:
@@ -221,4 +226,4 @@ async def _serve_files(directory: Path, log: Path, port: int, hosts: Sequence[st
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve_files(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]))
+    asyncio.run(_serve_files(_answers(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]))

@@ -1,8 +1,8 @@
 """``throughput``: a linked site crawled whole, beside Scrapy in the same run.
 
-16 KB pages with 32 links each, every link followed, one item a page; robots.txt, retries, duplicate filter and all default
-middlewares on in both. Pages/s are by the server's clock between 10 % and 90 % of the pages, CPU is that of all
-processes with their start, and every page must be fetched once and every item delivered once.
+16 KB pages with 32 links each, every link followed, one item a page; robots.txt, retries, duplicate filter and all
+default middlewares on in both. Pages/s are by the server's clock between 10 % and 90 % of the pages, CPU is that of
+all processes with their start, and every page must be fetched once and every item delivered once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
             if options.scrapy_python:
                 runs.append(crawl_with_scrapy(options.scrapy_python, server, start_urls, work))
         expected = {f"127.0.0.1/p/{number}.html" for number in range(options.pages)}
-        is_good = all([_report(run, expected) for run in runs])
+        results = [_report(run, expected) for run in runs]
         if options.profile:
             _print_actors(runs[0])
             if profiler is not None:
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
             _print_ratios(*runs)
         if options.keep:
             shutil.copytree(work / "raycrawl", options.keep, dirs_exist_ok=True)
-    return 0 if is_good else 1
+    return 0 if all(results) else 1
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
@@ -71,9 +71,9 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 def _settings(options: argparse.Namespace) -> dict[str, str]:
     settings = dict(setting.split("=", 1) for setting in options.settings)
     if options.downloaders:
-        settings["RAYCRAWL_DOWNLOADERS"] = str(options.downloaders)
+        settings["DOWNLOADER_ACTORS"] = str(options.downloaders)
     if options.scrapers:
-        settings["RAYCRAWL_SCRAPERS"] = str(options.scrapers)
+        settings["SCRAPER_ACTORS"] = str(options.scrapers)
     if options.jobdir:
         settings["JOBDIR"] = "job"
     return settings
@@ -83,7 +83,8 @@ def _report(run: Crawled, expected: set[str]) -> bool:
     usage = run.usage
     print(
         f"{run.who:<9}{run.pages_per_s():8.0f} pages/s  {run.cpu_ms_per_page():6.2f} ms CPU/page  "
-        f"{usage.peak_pss_nbytes / 1e6:6.0f} MB (PSS; RSS {usage.peak_rss_nbytes / 1e6:.0f})  {usage.wall_s:6.1f} s in all"
+        f"{usage.peak_pss_nbytes / 1e6:6.0f} MB (PSS; RSS {usage.peak_rss_nbytes / 1e6:.0f})  "
+        f"{usage.wall_s:6.1f} s in all"
     )
     faults = run.faults(expected)
     for fault in faults:
