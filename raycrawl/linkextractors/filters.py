@@ -9,27 +9,35 @@ from typing import TypeAlias
 UrlCheck: TypeAlias = Callable[[str], object]
 
 _MAX_KNOWN_HOSTS = 10_000
+_PATH_END = re.compile(r"[;?#]")
+_MIN_PATH_SLASH = len("https://x") - 1
 
 
 def extension_check(extensions: Iterable[str]) -> UrlCheck:
     """Passes URLs whose path does not end with one of ``extensions`` (lower case, with their dot)."""
-    single = frozenset(extension for extension in extensions if extension.count(".") == 1)
-    compound = tuple(extension for extension in extensions if extension.count(".") != 1)
-    path_end = re.compile(r"[;?#]")
+    refused = frozenset(extensions)
+    # ".tar.gz" and the like: looked for when their last part is there
+    compound = tuple(extension for extension in refused if extension.count(".") != 1)
+    last_parts = frozenset("." + extension.rpartition(".")[2] for extension in compound)
 
     def check(url: str) -> bool:
+        if "?" in url or "#" in url or ";" in url:
+            url = _PATH_END.split(url, maxsplit=1)[0]
         dot = url.rfind(".")
-        if dot < url.rfind("/") and "?" not in url and "#" not in url and ";" not in url:
-            return True  # the usual case: nothing in the last segment
-        path = path_end.split(url, maxsplit=1)[0]
-        slash = path.rfind("/")
-        dot = path.rfind(".")
-        if dot < slash or slash < path.find("://") + 3:
+        slash = url.rfind("/")
+        if dot < slash or slash == _host_slash(url, slash):
             return True
-        name = path[slash:].lower()
-        return name[dot - slash :] not in single and not name.endswith(compound)
+        extension = url[dot:].lower()
+        if extension in refused:
+            return False
+        return extension not in last_parts or not url[slash:].lower().endswith(compound)
 
     return check
+
+
+def _host_slash(url: str, slash: int) -> int:
+    """``slash`` when it is the one before the host name of ``url`` (which then has no path), else -1."""
+    return slash if slash < _MIN_PATH_SLASH and url.endswith("://", 0, slash + 1) else -1
 
 
 def domain_check(allowed: frozenset[str], denied: frozenset[str]) -> UrlCheck:
