@@ -30,13 +30,16 @@ class AddonManager:
     def load_settings(self, settings: Settings) -> None:
         """Build every add-on and let it change ``settings`` by its ``update_settings(settings)``.
 
-        One that raises NotConfigured, when built or then, is left out.
+        One that raises NotConfigured, when built or then, is left out. Settings that come from another process of the
+        same crawl have been changed there.
         """
+        is_new = "addons" not in settings.applied
+        settings.applied |= {"addons"}
         for entry in build_component_list(settings.getdict("ADDONS")):
             try:
                 addon_class = load_object(entry)
                 addon = build_from_crawler(addon_class, self.crawler)
-                if hasattr(addon, "update_settings"):
+                if is_new and hasattr(addon, "update_settings"):
                     addon.update_settings(settings)
             except NotConfigured as error:
                 if error.args:

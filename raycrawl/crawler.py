@@ -7,6 +7,7 @@ actors, and one in each actor, which the components there are built with.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import signal
 from collections.abc import Coroutine, Iterable
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from raycrawl.addons import AddonManager
 from raycrawl.settings import BaseSettings, Settings
+from raycrawl.settings.check import check_settings
 from raycrawl.signalmanager import SignalManager
 from raycrawl.spiders import Spider
 from raycrawl.utils.log import configure_logging, log_crawler_info, set_crawler_log_level
@@ -21,6 +23,7 @@ from raycrawl.utils.misc import build_from_crawler, load_object
 
 if TYPE_CHECKING:
     from raycrawl.logformatter import LogFormatter
+    from raycrawl.middleware import MiddlewareManager
     from raycrawl.statscollectors import StatsCollector
     from raycrawl.utils.request import RequestFingerprinterProtocol
 
@@ -88,12 +91,12 @@ class Crawler:
         init_reactor: bool = False,
     ) -> None:
         if isinstance(spidercls, Spider):
-            raise ValueError("the spidercls argument must be a class, not an object")
+            raise ValueError("Crawler needs a spider class, got a spider object")
         self.spidercls = spidercls
         if not isinstance(settings, BaseSettings):
             settings = Settings(settings)
-        self.settings: Settings = cast("Settings", settings.copy())
-        self.spidercls.update_settings(self.settings)
+        self.settings: Settings = settings.copy()
+        self._apply_spider_settings()
         self.signals = SignalManager(self)
         self.addons = AddonManager(self)
         self.spider: Spider | None = None
@@ -101,15 +104,19 @@ class Crawler:
         self._prepared = False
         self._started = False
         self._handle: Any = None
+        self._chains: dict[str, MiddlewareManager] = {}
 
     # --- building
 
-    def prepare(self) -> None:
-        """Apply the add-ons, freeze the settings and build what every process needs. Does nothing the second time.
+    def _apply_spider_settings(self) -> None:
+        # Settings that come from another process of the same crawl hold the spider's.
+        mark = f"{self.spidercls.__module__}.{self.spidercls.__qualname__}"
+        if mark not in self.settings.applied:
+            self.spidercls.update_settings(self.settings)
+            self.settings.applied |= {mark}
 
-        Raises:
-            UsageError: a setting has a value that cannot be used; the message names all of them.
-        """
+    def prepare(self) -> None:
+        """Apply the add-ons, freeze the settings and build what every process needs. Does nothing the second time."""
         if self._prepared:
             return
         self._prepared = True
@@ -120,8 +127,6 @@ class Crawler:
         self.request_fingerprinter = build_from_crawler(
             load_object(self.settings["REQUEST_FINGERPRINTER_CLASS"]), self
         )
-        set_crawler_log_level(self)
-        log_crawler_info(self)
 
     _apply_settings = prepare
 
@@ -143,12 +148,16 @@ class Crawler:
 
         Raises:
             RuntimeError: this crawler has run, or is running.
+            UsageError: settings have values that cannot be used; the message names all of them.
         """
         if self._started:
             raise RuntimeError("a Crawler runs once: create another one")
         self.crawling = self._started = True
         try:
             self.prepare()
+            check_settings(self.settings)
+            set_crawler_log_level(self)
+            log_crawler_info(self)
             self._handle = _start(self, *args, **kwargs)
             await self._handle
         finally:
@@ -171,11 +180,13 @@ class Crawler:
     async def _stop_running(self, reason: str) -> None:
         if self._handle is not None:
             # Stopping waits for messages to other processes: not on this event loop.
-            await asyncio.to_thread(self._handle.stop, reason)
+            result = await asyncio.to_thread(self._handle.stop, reason)
         elif self.__dict__.get("_engine") is not None:
-            result = self.engine.close_spider(reason)
-            if asyncio.iscoroutine(result) or asyncio.isfuture(result):
-                await result
+            result = self.engine.close_spider(reason=reason)
+        else:
+            return
+        if inspect.isawaitable(result):
+            await result
 
     # --- looking up components of the running crawl
 
@@ -185,30 +196,46 @@ class Crawler:
 
     def get_downloader_middleware(self, cls: type[_T]) -> _T | None:
         """The downloader middleware of ``cls`` in this process, None when there is none."""
-        return _first(self._engine_part("downloader middlewares", "downloader", "middleware").middlewares, cls)
+        return _first(self._chain("downloader middleware").middlewares, cls)
 
     def get_extension(self, cls: type[_T]) -> _T | None:
         """The extension of ``cls`` in this process, None when there is none."""
-        return _first(self.extensions.middlewares, cls)
+        return _first(self._chain("extension").middlewares, cls)
 
     def get_item_pipeline(self, cls: type[_T]) -> _T | None:
         """The item pipeline of ``cls`` in this process, None when there is none."""
-        return _first(self._engine_part("item pipelines", "scraper", "itemproc").middlewares, cls)
+        return _first(self._chain("item pipeline").middlewares, cls)
 
     def get_spider_middleware(self, cls: type[_T]) -> _T | None:
         """The spider middleware of ``cls`` in this process, None when there is none."""
-        return _first(self._engine_part("spider middlewares", "scraper", "spidermw").middlewares, cls)
+        return _first(self._chain("spider middleware").middlewares, cls)
 
-    def _engine_part(self, what: str, owner: str, part: str) -> Any:
-        engine = self.engine
-        found = getattr(getattr(engine, owner, None), part, None)
-        if found is None:
-            raise RuntimeError(f"there are no {what} in this process")
-        return found
+    def register_chain(self, chain: MiddlewareManager) -> None:
+        """Make the components of ``chain`` known to the ``get_*`` methods; called when a chain is built."""
+        self._chains[chain.component_name] = chain
+        if chain.component_name == "extension":
+            self.extensions = chain
+
+    def _chain(self, component_name: str) -> MiddlewareManager:
+        chain = self._chains.get(component_name)
+        if chain is None:
+            raise RuntimeError(
+                f"there are no {component_name}s before the crawl starts, nor in a process that has none: ask from "
+                "then on, e.g. in a handler of the engine_started or spider_opened signal"
+            )
+        return chain
 
 
 def _first(components: Iterable[Any], cls: type[_T]) -> _T | None:
     return next((component for component in components if isinstance(component, cls)), None)
+
+
+def _is_loop_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _ensure_future(coroutine: Coroutine[Any, Any, _T]) -> asyncio.Future[_T]:
@@ -237,7 +264,7 @@ class CrawlerRunnerBase:
         if not isinstance(settings, BaseSettings):
             settings = Settings(settings)
         AddonManager.load_pre_crawler_settings(settings)
-        self.settings: Settings = cast("Settings", settings)
+        self.settings: Settings = settings
         self._crawlers: dict[Crawler, None] = {}
         self._active: dict[asyncio.Task[None], None] = {}
         self.bootstrap_failed = False
@@ -347,13 +374,11 @@ class AsyncCrawlerProcess(CrawlerRunnerBase):
             A task in a running event loop, else None.
         """
         crawler = self.create_crawler(crawler_or_spidercls)
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            self._waiting.append((crawler, args, kwargs))
-            self._crawlers[crawler] = None
-            return None
-        return self._crawl_task(crawler, *args, **kwargs)
+        if _is_loop_running():
+            return self._crawl_task(crawler, *args, **kwargs)
+        self._waiting.append((crawler, args, kwargs))
+        self._crawlers[crawler] = None
+        return None
 
     def stop(self) -> Any:
         """Stop all crawls gracefully; to be awaited, when it is called in the event loop."""
@@ -375,6 +400,8 @@ class AsyncCrawlerProcess(CrawlerRunnerBase):
         Raises:
             RuntimeError: an event loop is running: await ``join()`` there.
         """
+        if _is_loop_running():
+            raise RuntimeError("start() runs an event loop of its own: await join() where one is running")
         asyncio.run(self._main(stop_after_crawl, install_signal_handlers))
 
     async def _main(self, stop_after_crawl: bool, install_signal_handlers: bool) -> None:

@@ -158,7 +158,9 @@ class MiddlewareManager:
                 continue
             enabled.append(_path_of(entry))
         logger.info("Enabled %ss: %s", cls.component_name, ", ".join(enabled) or "none", extra={"crawler": crawler})
-        return cls(*middlewares, crawler=crawler)
+        manager = cls(*middlewares, crawler=crawler)
+        crawler.register_chain(manager)
+        return manager
 
     def _add_middleware(self, mw: Any) -> None:
         """Register the hooks of a component; here those that every kind may have."""

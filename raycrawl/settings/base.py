@@ -132,7 +132,7 @@ class BaseSettings(MutableMapping[Any, Any]):
             try:
                 value = json.loads(value)
             except ValueError:
-                return [part for part in str(value).split(",")]
+                return str(value).split(",")
             if not isinstance(value, (dict, list)):
                 return [str(self.get(name, default))]
         if isinstance(value, Mapping):
@@ -160,7 +160,8 @@ class BaseSettings(MutableMapping[Any, Any]):
 
     def maxpriority(self) -> int:
         """The highest priority of all settings in here; that of ``default`` when there are none."""
-        return max((attribute.priority for attribute in self.attributes.values()), default=get_settings_priority("default"))
+        lowest = get_settings_priority("default")
+        return max((attribute.priority for attribute in self.attributes.values()), default=lowest)
 
     # --- writing
 
@@ -178,13 +179,16 @@ class BaseSettings(MutableMapping[Any, Any]):
         present = self.attributes.get(name)
         if isinstance(value, SettingsAttribute):
             if present is None:
-                self.attributes[name] = value
+                self.attributes[name] = SettingsAttribute(value.value, value.priority)
             else:
                 present.set(value.value, value.priority)
         elif present is None:
             self.attributes[name] = SettingsAttribute(value, number)
         else:
-            present.set(value, number)
+            try:
+                present.set(value, number)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
 
     def setdefault(self, name: Any, default: Any = None, priority: int | str = "project") -> Any:
         """The value when the setting exists; else store ``default`` and return it."""
@@ -264,7 +268,9 @@ class BaseSettings(MutableMapping[Any, Any]):
         present.remove(item)
         self._replace(name, present)
 
-    def replace_in_component_priority_dict(self, name: str, old_cls: type, new_cls: type, priority: int | None = None) -> None:
+    def replace_in_component_priority_dict(
+        self, name: str, old_cls: type, new_cls: type, priority: int | None = None
+    ) -> None:
         """Put ``new_cls`` in the place of ``old_cls`` (class or import paths), at ``priority`` or at the old order.
 
         Raises:
@@ -309,8 +315,10 @@ class BaseSettings(MutableMapping[Any, Any]):
             raise TypeError("these settings are frozen: they cannot change any more")
 
     def copy(self) -> Self:
-        """A deep copy, which is not connected to the original."""
-        return copy.deepcopy(self)
+        """A deep copy, which is not connected to the original and can be changed, even if that is frozen."""
+        other = copy.deepcopy(self)
+        other.frozen = False
+        return other
 
     def freeze(self) -> None:
         """From now on every change raises TypeError."""
@@ -327,15 +335,17 @@ class BaseSettings(MutableMapping[Any, Any]):
         return self.copy()._to_dict()
 
     def _to_dict(self) -> dict[Any, Any]:
-        return {
-            _key_text(name): value._to_dict() if isinstance(value, BaseSettings) else value for name, value in self.items()
-        }
+        return {_key_text(name): _plain(value) for name, value in self.items()}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {pformat(self.copy_to_dict())}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(repr(self) if not cycle else f"<{type(self).__name__} ...>")
+
+
+def _plain(value: Any) -> Any:
+    return value._to_dict() if isinstance(value, BaseSettings) else value
 
 
 def _key_text(key: Any) -> Any:

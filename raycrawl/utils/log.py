@@ -99,12 +99,12 @@ def configure_logging(
         install_root_handler: False leaves handlers to you.
     """
     if not isinstance(settings, BaseSettings):
-        settings = cast("Settings", Settings(settings))
+        settings = Settings(settings)
     if not sys.warnoptions:
         logging.captureWarnings(True)
     dictConfig({"version": 1, "disable_existing_loggers": False, "loggers": {"asyncio": {"level": "INFO"}}})
     if settings.getbool("LOG_STDOUT"):
-        sys.stdout = StreamLogger(logging.getLogger("stdout"))  # type: ignore[assignment]
+        sys.stdout = StreamLogger(logging.getLogger("stdout"))
     if install_root_handler:
         install_scrapy_root_handler(settings)
 

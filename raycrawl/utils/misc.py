@@ -132,14 +132,15 @@ def build_from_crawler(objcls: type[T], crawler: Crawler, /, *args: Any, **kwarg
     Raises:
         TypeError: the factory returned None.
     """
-    if hasattr(objcls, "from_crawler"):
-        instance = objcls.from_crawler(crawler, *args, **kwargs)
+    component: Any = objcls
+    if hasattr(component, "from_crawler"):
+        instance = component.from_crawler(crawler, *args, **kwargs)
         method = "from_crawler"
-    elif hasattr(objcls, "from_settings"):
-        instance = objcls.from_settings(crawler.settings, *args, **kwargs)
+    elif hasattr(component, "from_settings"):
+        instance = component.from_settings(crawler.settings, *args, **kwargs)
         method = "from_settings"
     else:
-        instance = objcls(*args, **kwargs)
+        instance = component(*args, **kwargs)
         method = "__new__"
     if instance is None:
         raise TypeError(f"{objcls.__qualname__}.{method} gave None instead of an instance")

@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 
-DEFAULT_SOFTWARES = ["raycrawl", "ray", "aiohttp", "lxml", "libxml2", "cssselect", "parsel", "w3lib", "Python", "Platform"]
+DEFAULT_SOFTWARES = [
+    "raycrawl", "ray", "aiohttp", "lxml", "libxml2", "cssselect", "parsel", "w3lib", "Python", "Platform",
+]  # fmt: skip
 
 
 def _libxml2() -> str:
