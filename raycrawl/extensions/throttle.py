@@ -54,7 +54,7 @@ class AutoThrottle:
         settings = self.crawler.settings
         self.mindelay = getattr(spider, "download_delay", settings.getfloat("DOWNLOAD_DELAY"))
         self.maxdelay = settings.getfloat("AUTOTHROTTLE_MAX_DELAY")
-        spider.download_delay = max(self.mindelay, settings.getfloat("AUTOTHROTTLE_START_DELAY"))
+        setattr(spider, "download_delay", max(self.mindelay, settings.getfloat("AUTOTHROTTLE_START_DELAY")))  # noqa: B010 - spiders may have it
 
     def _response_downloaded(self, response: Response, request: Request, spider: Spider) -> None:
         key, slot = self._get_slot(request, spider)
