@@ -1,0 +1,5 @@
+"""The handler of ``data:`` URLs at the path where Scrapy has it."""
+
+from raycrawl.transport.datauri import DataURIDownloadHandler
+
+__all__ = ["DataURIDownloadHandler"]
