@@ -15,6 +15,7 @@ from raycrawl.exporters.objects import (
     PprintItemExporter,
     PythonItemExporter,
 )
+from raycrawl.exporters.parquetitems import ParquetItemExporter
 from raycrawl.exporters.xmlitems import XmlItemExporter
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "JsonItemExporter",
     "JsonLinesItemExporter",
     "MarshalItemExporter",
+    "ParquetItemExporter",
     "PickleItemExporter",
     "PprintItemExporter",
     "PythonItemExporter",

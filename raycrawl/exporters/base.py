@@ -85,8 +85,19 @@ class BaseItemExporter(ABC):
             names = adapter.field_names() if include_empty else adapter.keys()
             return [(name, name) for name in names]
         pairs: Iterable[Any] = fields.items() if isinstance(fields, Mapping) else fields
-        selected = [(pair, pair) if isinstance(pair, str) else (pair[0], pair[1]) for pair in pairs]
+        selected = [pair if isinstance(pair, tuple) else (pair, pair) for pair in pairs]
         return selected if include_empty else [pair for pair in selected if pair[0] in adapter]
+
+    def export_state(self) -> dict[str, Any]:
+        """What another exporter must know to go on with the same file; plain values.
+
+        Our feed writer journals it and gives it to ``restore_state`` of the exporter that continues after a crash. An
+        exporter whose output depends on earlier items has to say so here.
+        """
+        return {}
+
+    def restore_state(self, state: dict[str, Any]) -> None:  # noqa: B027 - optional hook
+        """Take over what ``export_state`` returned, after ``start_exporting``."""
 
     @property
     def _takes_dicts_whole(self) -> bool:

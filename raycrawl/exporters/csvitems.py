@@ -61,9 +61,11 @@ class CsvItemExporter(BaseItemExporter):
 
     def export_item(self, item: Any) -> None:
         if self._headers_pending:
-            self._headers_pending = False
+            if not self.fields_to_export and not ItemAdapter(item).field_names():
+                return  # an item without any field has no row, and cannot say which columns there are
             self._write_headers(item)
-        if self._columns is not None:
+            self._headers_pending = False
+        if self._columns:
             self._warn_of_dropped_fields(item, self._columns)
         fields = self.get_serialized_fields(item, default_value="", include_empty=True)
         self.csv_writer.writerow(list(self._build_row(value for _, value in fields)))
@@ -91,6 +93,16 @@ class CsvItemExporter(BaseItemExporter):
         logger.warning(
             "CSV has no column for the fields %s, which are dropped: name all fields in FEED_EXPORT_FIELDS", dropped
         )
+
+    def export_state(self) -> dict[str, Any]:
+        fields = self.fields_to_export
+        fields = dict(fields) if isinstance(fields, Mapping) else None if fields is None else list(fields)
+        return {"fields": fields, "headers_pending": self._headers_pending}
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        self.fields_to_export = state["fields"]
+        self._headers_pending = state["headers_pending"]
+        self._columns = None if self._headers_pending else frozenset(self.fields_to_export or ())
 
     def finish_exporting(self) -> None:
         self.stream.detach()  # else the garbage collector would close the file with the wrapper

@@ -97,5 +97,11 @@ class JsonItemExporter(_JsonExporter):
             self.file.write(b"," if self.indent is None else b",\n")
         self.file.write(data)
 
+    def export_state(self) -> dict[str, Any]:
+        return {"first_item": self.first_item}
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        self.first_item = state["first_item"]
+
     def finish_exporting(self) -> None:
         self.file.write(b"]" if self.indent is None else b"\n]")

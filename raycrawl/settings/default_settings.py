@@ -194,6 +194,7 @@ FEED_EXPORTERS_BASE = {
     "xml": "raycrawl.exporters.XmlItemExporter",
     "marshal": "raycrawl.exporters.MarshalItemExporter",
     "pickle": "raycrawl.exporters.PickleItemExporter",
+    "parquet": "raycrawl.exporters.ParquetItemExporter",
 }
 FEED_EXPORT_BATCH_ITEM_COUNT = 0
 FEED_EXPORT_ENCODING: str | None = None
