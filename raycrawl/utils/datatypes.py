@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, AnyStr, TypeVar
+from typing import Any, AnyStr, Self, TypeVar
 
 _KT = TypeVar("_KT")
 _VT = TypeVar("_VT")
@@ -39,6 +39,12 @@ class CaseInsensitiveDict(collections.UserDict[AnyStr, Any]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {super().__repr__()}>"
+
+    def copy(self) -> Self:
+        """A copy."""
+        return type(self)(self)
+
+    __copy__ = copy
 
     def _normkey(self, key: AnyStr) -> AnyStr:
         return key.lower()

@@ -17,8 +17,8 @@ _VT = TypeVar("_VT")
 _SelfT = TypeVar("_SelfT")
 _P = ParamSpec("_P")
 
-# Control characters that no text file has: C0 without tab, line feed, form feed, carriage return, escape and backspace.
-_BINARY_BYTES = bytes(set(range(32)) - set(b"\t\n\f\r\x1b\x08"))
+# Control characters that text does not have. NUL is no sign: UTF-16 is full of them.
+_BINARY_BYTES = bytes(set(range(32)) - set(b"\0\t\n\r"))
 
 
 def is_listlike(x: Any) -> bool:
@@ -89,7 +89,7 @@ def binary_is_text(data: bytes) -> bool:
 
 
 def get_func_args(func: Callable[..., Any], stripself: bool = False) -> list[str]:
-    """Names of the arguments that ``func`` takes by position or keyword, without ``*args`` and ``**kwargs``.
+    """Names of the arguments that ``func`` takes.
 
     Arguments that a ``partial`` has already filled are left out; so is ``self`` of bound methods, and the first
     argument of a plain function when ``stripself`` is true.
@@ -111,23 +111,22 @@ def _signature_args(func: Callable[..., Any]) -> list[str]:
         parameters = inspect.signature(func).parameters.values()
     except ValueError:  # a builtin without a signature
         return []
-    named = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [parameter.name for parameter in parameters if parameter.kind in named]
+    return [parameter.name for parameter in parameters]
 
 
 def get_spec(func: Callable[..., Any]) -> tuple[list[str], dict[str, Any]]:
-    """The arguments of ``func`` as (names without default, {name: default}), without ``self``.
+    """The positional arguments of ``func``, ``self`` included, as (names without default, {name: default}).
 
     Raises:
-        TypeError: when ``func`` is neither a function, a method nor an object with ``__call__``.
+        TypeError: when ``func`` cannot be called.
     """
-    if not callable(func) or inspect.isbuiltin(func):
+    if not callable(func):
         raise TypeError(f"{type(func)} is not callable")
-    spec = inspect.getfullargspec(func if inspect.isroutine(func) else func.__call__)
-    args = [name for i, name in enumerate(spec.args) if i or name != "self"]
+    is_function = inspect.isfunction(func) or inspect.ismethod(func)
+    spec = inspect.getfullargspec(func if is_function else func.__call__)  # type: ignore[operator]
     defaults = spec.defaults or ()
-    cut = len(args) - len(defaults)
-    return args[:cut], dict(zip(args[cut:], defaults, strict=True))
+    cut = len(spec.args) - len(defaults)
+    return spec.args[:cut], dict(zip(spec.args[cut:], defaults, strict=True))
 
 
 @overload

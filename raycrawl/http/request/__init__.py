@@ -69,18 +69,18 @@ class Request:
 
     attributes: tuple[str, ...] = (
         "url",
-        "callback",
-        "method",
         "headers",
         "body",
         "cookies",
         "meta",
         "encoding",
-        "priority",
-        "dont_filter",
-        "errback",
         "flags",
         "cb_kwargs",
+        "callback",
+        "dont_filter",
+        "errback",
+        "method",
+        "priority",
     )
 
     # No __dict__: an attribute that would be lost on the way to another process is an error here, not a surprise there.

@@ -1,22 +1,28 @@
-"""`FormRequest`: a request that sends a form."""
+"""`FormRequest`: a request that sends a form, filled in by hand or taken from a page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from raycrawl.http.request import Request
 
+if TYPE_CHECKING:
+    from raycrawl.http.response.text import TextResponse
+
 FormdataKV: TypeAlias = tuple[str, str | Iterable[str]]
-FormdataT: TypeAlias = dict[str, str | Iterable[str]] | list[FormdataKV] | None
+FormdataT: TypeAlias = dict[str, str | Iterable[str]] | Iterable[FormdataKV] | None
 
 
 class FormRequest(Request):
-    """A request that sends form data: as its body when the method is POST, as the URL's query when it is GET.
+    """A request that sends form data: as its body when the method is POST, else as the query of its URL.
 
     Args:
         formdata: a dict or pairs; a value may be a list. With it, the method is POST unless given.
+
+    Raises:
+        TypeError: for a name or value that is neither str nor bytes.
     """
 
     __slots__ = ()
@@ -34,14 +40,63 @@ class FormRequest(Request):
             else:
                 self._set_url(urlunsplit(urlsplit(self.url)._replace(query=query)))
 
+    @classmethod
+    def from_response(
+        cls,
+        response: TextResponse,
+        formname: str | None = None,
+        formid: str | None = None,
+        formnumber: int = 0,
+        formdata: FormdataT = None,
+        clickdata: dict[str, str | int] | None = None,
+        dont_click: bool = False,
+        formxpath: str | None = None,
+        formcss: str | None = None,
+        **kwargs: Any,
+    ) -> Self:
+        """The request that a browser makes when a form of ``response`` is submitted.
+
+        Args:
+            formname, formid: the form with this name or id (when there is none, ``formnumber`` counts).
+            formxpath, formcss: the form that the first match is, or is inside of.
+            formnumber: which of the forms, from 0.
+            formdata: values that replace or join those of the form; a value of None leaves its field out.
+            clickdata: attributes of the control to click (``{"name": "next"}``), or its number (``{"nr": 0}``); by
+                default the first that submits is clicked.
+            dont_click: submit without clicking anything.
+
+        The other arguments are those of `Request`; ``url`` and ``method`` replace the form's.
+
+        Raises:
+            ValueError: when there is no such form or control, or ``formdata`` is neither dict nor pairs.
+            IndexError: when there are not so many forms.
+        """
+        from raycrawl.http.request import form_html
+
+        kwargs.setdefault("encoding", response.encoding)
+        form = form_html.find_form(
+            response, name=formname, form_id=formid, number=formnumber, xpath=formxpath, css=formcss
+        )
+        data = form_html.submitted_pairs(form, formdata, None if dont_click else form_html.find_clicked(form, clickdata))
+        url = form_html.form_url(form, kwargs.pop("url", None), response)
+        method = str(kwargs.pop("method", None) or form.get("method") or "GET").upper()
+        if method not in cls.valid_form_methods:
+            method = "GET"
+        return cls(url=url, method=method, formdata=data, **kwargs)
+
 
 def _urlencode(pairs: Iterable[FormdataKV], encoding: str) -> str:
     values: list[tuple[bytes, bytes]] = []
     for name, value in pairs:
-        for item in [value] if isinstance(value, str | bytes) or not hasattr(value, "__iter__") else value:
-            values.append((_encode(name, encoding), _encode(item, encoding)))
-    return urlencode(values, doseq=True)
+        many = hasattr(value, "__iter__") and not isinstance(value, str | bytes)
+        for item in value if many else [value]:
+            values.append((_to_bytes(name, name, encoding), _to_bytes(item, name, encoding)))
+    return urlencode(values)
 
 
-def _encode(value: Any, encoding: str) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode(encoding)
+def _to_bytes(value: Any, name: Any, encoding: str) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode(encoding)
+    raise TypeError(f"form field {name!r} must be str or bytes, got {type(value).__name__}")

@@ -25,14 +25,13 @@ class JsonRequest(Request):
 
     def __init__(self, *args: Any, dumps_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         self._dumps_kwargs: dict[str, Any] = {"sort_keys": True, **copy.deepcopy(dumps_kwargs or {})}
-        body_given = kwargs.get("body") is not None
-        data_given = "data" in kwargs
         data = kwargs.pop("data", None)
-        if body_given and data_given:
-            warnings.warn("Both body and data passed. data will be ignored", stacklevel=2)
-        elif data_given and (data is not None or not body_given):
-            kwargs["body"] = self._dumps(data)
-            kwargs.setdefault("method", "POST")
+        if data is not None:
+            if kwargs.get("body") is not None:
+                warnings.warn("Both body and data passed. data will be ignored", stacklevel=2)
+            else:
+                kwargs["body"] = self._dumps(data)
+                kwargs.setdefault("method", "POST")
         super().__init__(*args, **kwargs)
         self.headers.setdefault("Content-Type", "application/json")
         self.headers.setdefault("Accept", "application/json, text/javascript, */*; q=0.01")
@@ -48,12 +47,12 @@ class JsonRequest(Request):
     def replace(self, *args: Any, cls: None = None, **kwargs: Any) -> Self: ...
     def replace(self, *args: Any, cls: type[Request] | None = None, **kwargs: Any) -> Request:
         """A request with the same values, except those given; ``data`` gives it another body."""
-        if "data" in kwargs:
+        data = kwargs.pop("data", None)
+        if data is not None:
             if kwargs.get("body") is not None:
                 warnings.warn("Both body and data passed. data will be ignored", stacklevel=2)
             else:
-                kwargs["body"] = self._dumps(kwargs["data"])
-            del kwargs["data"]
+                kwargs["body"] = self._dumps(data)
         return super().replace(*args, cls=cls, **kwargs)
 
     def _dumps(self, data: Any) -> str:

@@ -34,10 +34,10 @@ class Response:
 
     attributes: tuple[str, ...] = (
         "url",
-        "status",
         "headers",
         "body",
         "flags",
+        "status",
         "request",
         "certificate",
         "ip_address",
