@@ -76,7 +76,7 @@ class FeedEncoder:
                 self._rewind(start, state)
             else:
                 self._count("items_repaired")
-                logger.warning("An item was changed to fit its feed (NaN to null, lone surrogates to U+FFFD): %s", error)
+                logger.warning("An item was changed to fit its feed (NaN: null, lone surrogates: U+FFFD): %s", error)
                 return 1
         self._count("items_dropped")
         logger.error("An item is missing in its feed, which cannot hold it: %s: %s", type(error).__name__, error)

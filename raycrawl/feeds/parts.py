@@ -67,6 +67,10 @@ class GrowingFile:
         if self.pending_nbytes > _EARLY_WRITE_NBYTES:  # memory stays bounded when commits are rare
             self._write(b"")
 
+    @property
+    def nbytes(self) -> int:
+        return self.offset + self.pending_nbytes
+
     def flush(self, tail: bytes = b"") -> None:
         self._write(tail)
         if self._fsync:
@@ -122,7 +126,7 @@ class StreamPart:
 
     @property
     def nbytes(self) -> int:
-        return self._file.offset + self._file.pending_nbytes
+        return self._file.nbytes
 
     def add(self, items: Sequence[Any]) -> int:
         data, written = self._encoder.encode(items)
