@@ -1,26 +1,25 @@
 """Items with declared fields.
 
 An ``Item`` is a mapping that accepts its declared fields only, so that a misspelt field name fails at once. The class
-is known to ``itemadapter`` (see ``ItemAdapter`` there), as are dicts, dataclasses, attrs and pydantic objects: pipelines
-and exporters go through the adapter and take all of them.
+is known to ``itemadapter``, as are dicts, dataclasses, attrs and pydantic objects: pipelines and exporters go through
+its ``ItemAdapter`` and take all of them.
 """
 
 from __future__ import annotations
 
 from abc import ABCMeta
+from collections import deque
 from collections.abc import Iterator, KeysView, MutableMapping
 from copy import deepcopy
 from pprint import pformat
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self, cast
 
 from itemadapter import ItemAdapter
 from itemadapter.adapter import ScrapyItemAdapter
-from typing_extensions import Self
-
 
 
 class Field(dict[str, Any]):
-    """The metadata of a field: any keys, for whoever reads them (``serializer`` for exporters, processors for loaders)."""
+    """The metadata of a field: any keys, for whoever reads them (exporters a ``serializer``, loaders processors)."""
 
 
 class ItemMeta(ABCMeta):
@@ -32,7 +31,7 @@ class ItemMeta(ABCMeta):
 
     fields: dict[str, Field]
 
-    def __new__(mcs, class_name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> Self:
+    def __new__(mcs, class_name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> ItemMeta:
         fields: dict[str, Field] = {}
         for base in reversed(bases):
             fields.update(getattr(base, "fields", None) or {})
@@ -104,7 +103,7 @@ class Item(MutableMapping[str, Any], metaclass=ItemMeta):
         return deepcopy(self)
 
 
-class RaycrawlItemAdapter(ScrapyItemAdapter):  # type: ignore[misc]
+class RaycrawlItemAdapter(ScrapyItemAdapter):
     """How ``itemadapter`` reads and writes our ``Item``."""
 
     @classmethod
@@ -117,7 +116,7 @@ class RaycrawlItemAdapter(ScrapyItemAdapter):  # type: ignore[misc]
 
 
 if RaycrawlItemAdapter not in ItemAdapter.ADAPTER_CLASSES:
-    ItemAdapter.ADAPTER_CLASSES.appendleft(RaycrawlItemAdapter)
+    cast("deque[type]", ItemAdapter.ADAPTER_CLASSES).appendleft(RaycrawlItemAdapter)
 
 
 __all__ = ["Field", "Item", "ItemMeta"]

@@ -3,9 +3,9 @@
 A parser is made from the body of a robots.txt and answers two questions: may this user agent fetch this URL, and how
 long should it wait between requests. ``ROBOTSTXT_PARSER`` names the class.
 
-``ProtegoRobotParser``, the default, wraps Protego, and corrects it where it departs from RFC 9309: the user-agent line is
-cut to its product token (section 2.2.1), lines end at CR and LF only (section 2.2), and an Allow rule that spells plain
-letters as escapes grants no more than it spells out (section 2.2.2, as Google's parser reads it).
+``ProtegoRobotParser``, the default, wraps Protego, and corrects it where it departs from RFC 9309: the user-agent line
+is cut to its product token (section 2.2.1), lines end at CR and LF only (section 2.2), and an Allow rule that spells
+plain letters as escapes grants no more than it spells out (section 2.2.2, as Google's parser reads it).
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ import logging
 import re
 import sys
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 from urllib.robotparser import RobotFileParser
 
 from protego import Protego
-from typing_extensions import Self
 
 if TYPE_CHECKING:
     from raycrawl.crawler import Crawler
@@ -44,7 +43,7 @@ def decode_robotstxt(robotstxt_body: bytes, spider: Spider | None, to_native_str
         return body.decode("utf-8")
     except UnicodeDecodeError:
         logger.warning(
-            "robots.txt is not UTF-8: either it contains garbage or it has another encoding. It is read as an empty file.",
+            "robots.txt is not UTF-8: it contains garbage or has another encoding. It is read as an empty file.",
             exc_info=sys.exc_info(),
             extra={"spider": spider},
         )

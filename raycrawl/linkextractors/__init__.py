@@ -7,8 +7,8 @@ IGNORED_EXTENSIONS = [
     # archives
     "7z", "7zip", "bz2", "rar", "tar", "tar.gz", "xz", "zip",
     # images
-    "ai", "bmp", "cdr", "drw", "dxf", "eps", "gif", "ico", "jpeg", "jpg", "mng", "pct", "png", "ps", "psp", "pst", "svg",
-    "tif", "tiff", "webp",
+    "ai", "bmp", "cdr", "drw", "dxf", "eps", "gif", "ico", "jpeg", "jpg", "mng", "pct", "png", "ps", "psp", "pst",
+    "svg", "tif", "tiff", "webp",
     # audio
     "aac", "aiff", "au", "mid", "mp3", "ogg", "ra", "wav", "wma",
     # video

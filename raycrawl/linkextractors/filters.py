@@ -1,4 +1,4 @@
-"""What a URL has to pass to be extracted: small functions of a normalized absolute URL, asked for every link of a page."""
+"""What a URL has to pass to be extracted: small functions of a normalized absolute URL, asked for every link."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class LxmlLinkExtractor:
         allow_domains, deny_domains: domains, or one; subdomains belong to them.
         restrict_xpaths, restrict_css: XPath or CSS expressions, or one, of the regions of the page to look in.
         tags, attrs: the elements, and their attributes, that hold addresses; ``"*"`` means every one.
-        canonicalize: make URLs canonical (``w3lib.url.canonicalize_url``), which can change what a server makes of them.
+        canonicalize: make URLs canonical (``w3lib.url.canonicalize_url``), which a server may take for others.
         unique: give each URL once.
         process_value: is given each address, joined with the base URL, and returns the one to use, or None to skip it.
         deny_extensions: endings of paths to leave out, or one; default ``IGNORED_EXTENSIONS``.
@@ -138,7 +138,8 @@ class LxmlLinkExtractor:
         self.deny_res = _compiled(deny)
         self.allow_domains = {domain.lower() for domain in arg_to_iter(allow_domains)}
         self.deny_domains = {domain.lower() for domain in arg_to_iter(deny_domains)}
-        self.restrict_xpaths = (*arg_to_iter(restrict_xpaths), *map(_css_translator.css_to_xpath, arg_to_iter(restrict_css)))
+        from_css = map(_css_translator.css_to_xpath, arg_to_iter(restrict_css))
+        self.restrict_xpaths = (*arg_to_iter(restrict_xpaths), *from_css)
         self.canonicalize = canonicalize
         self.unique = unique
         extensions = IGNORED_EXTENSIONS if deny_extensions is None else arg_to_iter(deny_extensions)

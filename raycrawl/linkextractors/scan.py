@@ -1,7 +1,7 @@
 """Finding the links of a document: one pass over the tree, each address joined once.
 
-``Scanner`` says which attributes of which elements hold addresses, and gives ``(absolute URL, element)`` pairs. Text and
-``rel`` of the element are looked at later, for the links that are kept only: a page has 30 to 100 links.
+``Scanner`` says which attributes of which elements hold addresses, and gives ``(absolute URL, element)`` pairs. Text
+and ``rel`` of the element are looked at later, for the links that are kept only: a page has 30 to 100 links.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from raycrawl.http import TextResponse
     from raycrawl.urls import URL
 
-Predicate: TypeAlias = Callable[[str], bool]
+Predicate: TypeAlias = "Callable[[str], bool] | Names"
 Found: TypeAlias = "tuple[str, Any]"  # absolute URL, element
 
 _XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -118,7 +118,7 @@ class Scanner:
 
     def _values(self, root: Any) -> Iterator[tuple[Any, str]]:
         if not hasattr(root, "iter"):
-            raise ValueError(f"links are searched for in elements, not in {root!r}: select elements, not attributes or text")
+            raise ValueError(f"links are searched for in elements, and {root!r} is none: select elements, not text")
         elements: Iterable[Any] = ()
         if self._tags is None:
             elements = (node for node in root.iter(etree.Element) if self.tags(_plain_name(node.tag)))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import itemloaders
-from typing_extensions import Self
 
 from raycrawl.item import Item
 from raycrawl.selector import Selector
@@ -18,12 +17,12 @@ if TYPE_CHECKING:
     from raycrawl.http import TextResponse
 
 
-class ItemLoader(itemloaders.ItemLoader):  # type: ignore[misc]
+class ItemLoader(itemloaders.ItemLoader):
     """Collects values for the fields of an item, and fills it in with ``load_item``.
 
     Args:
-        item: the item to fill (anything that ``itemadapter`` knows); by default one of ``default_item_class``. Values it has
-            count as collected.
+        item: the item to fill (anything that ``itemadapter`` knows); by default one of ``default_item_class``. Values
+            it has count as collected.
         selector: where ``add_css``, ``add_xpath`` and ``add_jmes`` look.
         response: makes the selector (by ``default_selector_class``) when none is given.
         parent: the loader that a nested one belongs to.
@@ -32,8 +31,8 @@ class ItemLoader(itemloaders.ItemLoader):  # type: ignore[misc]
     Attributes:
         item: the item being filled.
         context: the loader's context: ``item``, ``selector``, ``response`` and what was given.
-        default_input_processor, default_output_processor: for fields without one of their own (``NAME_in``, ``NAME_out``,
-            or ``input_processor``, ``output_processor`` in the metadata of the field).
+        default_input_processor, default_output_processor: for fields without one of their own (``NAME_in``,
+            ``NAME_out``, or ``input_processor``, ``output_processor`` in the metadata of the field).
 
     Raises:
         ValueError: a processor failed; the message names the field and the processor.

@@ -15,13 +15,13 @@ SelectorType = Literal["html", "xml", "json", "text"]
 _NOT_SET = object()
 
 
-class SelectorList(ParselSelectorList["Selector"]):  # type: ignore[misc]
+class SelectorList(ParselSelectorList["Selector"]):
     """A list of selectors; its ``css``, ``xpath``, ``jmespath`` and ``re`` ask each of them and flatten the results."""
 
     __slots__ = ()
 
 
-class Selector(ParselSelector):  # type: ignore[misc]
+class Selector(ParselSelector):
     """A part of a document, and the queries on it.
 
     Args:
@@ -39,7 +39,15 @@ class Selector(ParselSelector):  # type: ignore[misc]
     """
 
     __slots__ = ("_response",)
-    selectorlist_cls = SelectorList
+    selectorlist_cls = SelectorList  # type: ignore[assignment]
+
+    if TYPE_CHECKING:
+
+        def css(self, query: str) -> SelectorList: ...
+
+        def xpath(self, query: str, namespaces: Any = None, **kwargs: Any) -> SelectorList: ...
+
+        def jmespath(self, query: str, **kwargs: Any) -> SelectorList: ...
 
     def __init__(
         self,
@@ -49,6 +57,8 @@ class Selector(ParselSelector):  # type: ignore[misc]
         root: Any = _NOT_SET,
         **kwargs: Any,
     ) -> None:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "replace")
         if response is not None:
             if text is not None:
                 raise ValueError(f"{self.__class__.__name__}.__init__() received both response and text")
@@ -64,7 +74,7 @@ class Selector(ParselSelector):  # type: ignore[misc]
 
     @property
     def response(self) -> TextResponse | None:
-        """The response that the selector was made from; one of ``about:blank`` for ``text``; None for a query's results."""
+        """The response that the selector was made from; a made-up one for ``text``; None for a query's results."""
         if self._response is None and self._text is not None and self._expr is None:
             self._response = _blank_response(self._text, self.type)
         return self._response

@@ -1,8 +1,8 @@
 """``CrawlSpider``: follow links by rules.
 
-A page's links are searched for once, whatever the number of rules that look at the same elements; each rule filters them.
-Requests name the rule by its index in ``meta["rule"]`` and have a method of the spider as callback, so that any process
-that has the spider can handle the response.
+A page's links are searched for once, whatever the number of rules that look at the same elements; each rule filters
+them. Requests name the rule by its index in ``meta["rule"]`` and have a method of the spider as callback, so that any
+process that has the spider can handle the response.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ import copy
 import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from raycrawl.http import HtmlResponse, Request, Response
 from raycrawl.linkextractors import LinkExtractor
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from raycrawl.link import Link
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 def _same_links(links: list[Link]) -> list[Link]:
@@ -124,8 +120,8 @@ def _is_async(results: Any) -> bool:
 class CrawlSpider(Spider):
     """Follows links by ``rules``, the first rule that matches a link deciding what becomes of it.
 
-    Do not use ``parse`` as a callback, and do not override ``_parse``: the rules start there. ``parse_start_url`` handles
-    the pages of ``start_urls``, ``process_results`` sees what every callback gives.
+    Do not use ``parse`` as a callback, and do not override ``_parse``: the rules start there. ``parse_start_url``
+    handles the pages of ``start_urls``, ``process_results`` sees what every callback gives.
     """
 
     rules: Sequence[Rule] = ()

@@ -50,8 +50,8 @@ class XMLFeedSpider(_FeedSpider):
     """Goes through the nodes of an XML feed.
 
     Attributes:
-        iterator: ``"iternodes"`` (the default; memory does not grow with the feed), or ``"xml"`` or ``"html"``, which build
-            the whole document: ``"html"`` is for markup that no XML parser makes sense of.
+        iterator: ``"iternodes"`` (the default; memory does not grow with the feed), or ``"xml"`` or ``"html"``, which
+            build the whole document: ``"html"`` is for markup that no XML parser makes sense of.
         itertag: the name of the nodes, with the prefix of its namespace where it has one.
         namespaces: (prefix, URI) pairs for ``itertag`` and the selectors of ``parse_node``.
     """
@@ -83,7 +83,7 @@ class XMLFeedSpider(_FeedSpider):
             raise NotSupported(f"iterator = {self.iterator!r}: an XMLFeedSpider knows 'iternodes', 'xml' and 'html'")
         selector = Selector(response, type=self.iterator)  # type: ignore[arg-type]
         self._register_namespaces(selector)
-        return selector.xpath(f"//{self.itertag}")  # type: ignore[no-any-return]
+        return selector.xpath(f"//{self.itertag}")
 
     def _iternodes(self, response: Response) -> Iterator[Selector]:
         prefix, colon, name = self.itertag.rpartition(":")

@@ -29,8 +29,8 @@ class SitemapSpider(Spider):
 
     Attributes:
         sitemap_urls: URLs of sitemaps, sitemap indexes, or of a robots.txt whose ``Sitemap`` lines are used.
-        sitemap_rules: (regular expression, callback) pairs, the callback a method or its name. The first whose expression
-            is found in a page's URL gets the page; pages that none matches are not crawled. Default: all, ``parse``.
+        sitemap_rules: (regular expression, callback) pairs, the callback a method or its name. The first whose
+            expression is found in a page's URL gets it, no page that none matches is crawled. Default: all, ``parse``.
         sitemap_follow: regular expressions: the sitemaps of an index are followed when one is found in their URL.
             Default: all.
         sitemap_alternate_links: whether the alternates of a page (other languages) are crawled, too.
@@ -119,7 +119,7 @@ class SitemapSpider(Spider):
 
     def _max_nbytes(self, response: Response) -> int:
         settings = getattr(self, "settings", None)
-        default = _NO_SETTINGS_MAXSIZE if settings is None else settings.getint("DOWNLOAD_MAXSIZE", _NO_SETTINGS_MAXSIZE)
+        default = _NO_SETTINGS_MAXSIZE if settings is None else settings.getint("DOWNLOAD_MAXSIZE")
         meta = response.request.meta if response.request is not None else {}
         return int(meta.get("download_maxsize", default))
 

@@ -50,9 +50,11 @@ def _read_member(member: zlib._Decompress, data: bytes, output: bytearray, max_s
     """Append one member's content to ``output``; False when it is cut or damaged."""
     pending = data
     while not member.eof:
+        before = member.copy()
         try:
             chunk = member.decompress(pending, _CHUNK_NBYTES)
         except zlib.error:
+            output += _before_damage(before, pending)
             return False
         output += chunk
         if max_size and len(output) > max_size:
@@ -63,6 +65,26 @@ def _read_member(member: zlib._Decompress, data: bytes, output: bytearray, max_s
         if not chunk and not pending and not member.eof:
             return False
     return True
+
+
+def _before_damage(member: zlib._Decompress, data: bytes) -> bytes:
+    """What ``data`` gives up to the damage (a wrong checksum at the end, say): less than a chunk.
+
+    zlib gives nothing of a call that fails, so the place is approached in smaller and smaller steps.
+    """
+    output = bytearray()
+    for step in (4096, 64, 1):
+        while data:
+            before = member.copy()
+            try:
+                output += member.decompress(data[:step], _CHUNK_NBYTES)
+            except zlib.error:
+                member = before
+                break
+            data = member.unconsumed_tail + data[step:]
+            if len(output) >= _CHUNK_NBYTES:
+                return bytes(output[:_CHUNK_NBYTES])
+    return bytes(output)
 
 
 def gzip_magic_number(response: Response) -> bool:

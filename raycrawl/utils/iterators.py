@@ -45,7 +45,7 @@ def xmliter_lxml(
 def _iter_nodes(data: bytes, encoding: str | None, nodename: str, namespace: str | None) -> Iterator[Any]:
     node_prefix, colon, local_name = nodename.partition(":")
     tag = f"{{{namespace}}}{nodename}" if namespace else ("{*}" + local_name if colon else nodename)
-    events = etree.iterparse(  # type: ignore[call-overload]
+    events = etree.iterparse(
         BytesIO(data), events=("end",), tag=tag, encoding=encoding, recover=True, resolve_entities=False,
         huge_tree=True, no_network=True, load_dtd=False,
     )  # fmt: skip

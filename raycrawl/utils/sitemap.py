@@ -25,8 +25,8 @@ def _name(element: Any) -> str:
 class Sitemap:
     """The entries of a sitemap or of a sitemap index, read as one goes through them.
 
-    ``type`` is the name of the root element: ``"urlset"``, ``"sitemapindex"`` or whatever the document is. Each entry is
-    a dict of the texts of its elements (``loc``, ``lastmod``, ...), with the hrefs of its alternate links under
+    ``type`` is the name of the root element: ``"urlset"``, ``"sitemapindex"`` or whatever the document is. Each entry
+    is a dict of the texts of its elements (``loc``, ``lastmod``, ...), with the hrefs of its alternate links under
     ``"alternate"``. Entries without a ``loc`` are left out. Damaged XML is read as far as it makes sense; entities are
     not resolved.
 
@@ -40,7 +40,7 @@ class Sitemap:
         self.type = _name(self._root())
 
     def _events(self, *events: str) -> Iterator[tuple[str, Any]]:
-        return etree.iterparse(  # type: ignore[call-overload,no-any-return]
+        return etree.iterparse(  # type: ignore[no-any-return,unused-ignore]
             BytesIO(self._data), events=events, recover=True, remove_comments=True, resolve_entities=False,
             huge_tree=True, no_network=True, load_dtd=False,
         )  # fmt: skip
@@ -48,7 +48,7 @@ class Sitemap:
     def _root(self) -> Any:
         for _, element in self._events("start"):
             return element
-        raise etree.XMLSyntaxError("no XML element found", 0, 1, 1)
+        raise etree.XMLSyntaxError("no XML element found", 0, 1, 1)  # type: ignore[call-arg,arg-type]
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for _, element in self._events("end"):

@@ -1,6 +1,6 @@
 """``links``: microseconds per page of 100 links, for link extractors and CrawlSpider rules, beside Scrapy's.
 
-The file also runs as a script under another Python (``python links.py scrapy`` prints the figures of that package as JSON).
+The file also runs as a script under another Python: ``python links.py scrapy`` prints the figures of that package.
 """
 
 from __future__ import annotations
@@ -76,10 +76,8 @@ def _rules_spider(package: str) -> Any:
         spiders.Rule(extractor(allow=r"/item/", allow_domains="example.com"), callback="parse_item", follow=True),
         spiders.Rule(extractor(allow_domains="example.com")),
     )
-    spidercls = type(
-        "BenchSpider", (spiders.CrawlSpider,), {"name": "bench", "rules": rules, "parse_item": lambda self, response: None}
-    )
-    return spidercls()
+    members = {"name": "bench", "rules": rules, "parse_item": lambda self, response: None}
+    return type("BenchSpider", (spiders.CrawlSpider,), members)()
 
 
 def bench_links(scrapy_python: str | None = None) -> list[tuple[str, float, float | None]]:
@@ -87,7 +85,8 @@ def bench_links(scrapy_python: str | None = None) -> list[tuple[str, float, floa
     ours = measure("raycrawl")
     theirs: dict[str, float] = {}
     if scrapy_python:
-        run = subprocess.run([scrapy_python, __file__, "scrapy"], check=True, capture_output=True, text=True, timeout=300)
+        command = [scrapy_python, __file__, "scrapy"]
+        run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
         theirs = json.loads(run.stdout)
     return [(what, us, theirs.get(what)) for what, us in ours.items()]
 
