@@ -1,0 +1,182 @@
+"""The engine's crew: the actors that it creates, watches and replaces."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from raycrawl.actors.channel import Channel, PeerDied
+from raycrawl.actors.process import Health
+
+logger = logging.getLogger(__name__)
+REPLACE_RETRY_S = 2.0
+
+
+class ActorHost(Protocol):
+    """Where actors come from: Ray, or the test's own process."""
+
+    def create(self, kind: str, index: int, incarnation: int) -> Any:
+        """Starts an actor; does not wait for it."""
+
+    async def health(self, handle: Any, timeout_s: float) -> Health | None:
+        """Its pulse; None when it does not answer in time. Raises: PeerDied."""
+
+    def kill(self, handle: Any) -> None:
+        """Ends it at once."""
+
+
+class CannotOpen(Exception):
+    """An actor could not open: the message says which, and why."""
+
+
+@dataclass(slots=True)
+class Member:
+    """One actor: its handle, its incarnation, where it runs."""
+
+    handle: Any
+    incarnation: int
+    pid: int = 0
+    node: str = ""
+    misses: int = 0
+
+
+class Crew:
+    """Owns the handles of all actors. ``roster`` says how many of each kind there are.
+
+    Invariants: an actor gets work only after ``open`` has answered and everyone is wired to it; an incarnation that was
+    declared dead never comes back (its process is ended, its messages are refused).
+    """
+
+    def __init__(self, channel: Channel, host: ActorHost, roster: dict[str, int], engine_handle: Any) -> None:
+        self._channel, self._host = channel, host
+        self._roster = roster
+        self._engine = engine_handle
+        self._members: dict[str, Member] = {}
+        self._leaving = False
+
+    def names(self, kind: str) -> list[str]:
+        """The names of the actors of a kind."""
+        return [f"{kind}:{index}" for index in range(self._roster.get(kind, 0))]
+
+    def everyone(self) -> list[str]:
+        """The names of all actors."""
+        return list(self._members)
+
+    def member(self, name: str) -> Member | None:
+        """An actor by name."""
+        return self._members.get(name)
+
+    def handles(self) -> list[Any]:
+        """Every handle."""
+        return [member.handle for member in self._members.values()]
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {name: member.pid for name, member in self._members.items()}
+
+    async def open_all(self) -> None:
+        """Creates, opens and wires everyone. Raises: CannotOpen."""
+        names = [name for kind in self._roster for name in self.names(kind)]
+        for name in names:
+            self._create(name, 0)
+        for name in names:
+            self._channel.connect(name, self._members[name].handle, 0)
+        wiring = asyncio.gather(*(self._tell(name, self._peers_for(name)) for name in names))
+        await wiring
+        await asyncio.gather(*(self._open(name) for name in names))
+
+    def _create(self, name: str, incarnation: int) -> None:
+        kind, _, index = name.partition(":")
+        self._members[name] = Member(self._host.create(kind, int(index), incarnation), incarnation)
+
+    async def _open(self, name: str, *args: Any) -> None:
+        try:
+            answer = await self._channel.call(name, "begin", *args)
+        except PeerDied as error:
+            raise CannotOpen(f"{name} died while it opened: {error.__cause__ or error}") from error
+        if answer["error"]:
+            raise CannotOpen(answer["error"])
+        member = self._members[name]
+        member.pid, member.node = answer["pid"], answer["node"]
+
+    def _peers_for(self, name: str) -> dict[str, tuple[Any, int]]:
+        peers = {peer: (member.handle, member.incarnation) for peer, member in self._members.items() if peer != name}
+        return {**peers, "engine": (self._engine, 0)}
+
+    async def _tell(self, name: str, peers: dict[str, tuple[Any, int]]) -> None:
+        try:
+            await self._channel.call(name, "wire", peers)
+        except PeerDied:
+            logger.debug("%s was gone before it could be wired", name)
+
+    async def replace(self, name: str, incarnation: int, *args: Any) -> bool:
+        """Creates the next incarnation, opens it, wires everyone to it; False when the crew is leaving."""
+        self._end(name)
+        while not self._leaving:
+            self._create(name, incarnation)
+            member = self._members[name]
+            self._channel.connect(name, member.handle, incarnation)
+            try:
+                await self._tell(name, self._peers_for(name))
+                await self._open(name, *args)
+            except CannotOpen as error:
+                logger.error("%s cannot be replaced yet: %s", name, error)
+                self._end(name)
+                incarnation += 1
+                await asyncio.sleep(REPLACE_RETRY_S)
+                continue
+            news = {name: (member.handle, incarnation)}
+            await asyncio.gather(*(self._tell(peer, news) for peer in self._members if peer != name))
+            return True
+        return False
+
+    def incarnation(self, name: str) -> int:
+        """The incarnation that is in service."""
+        member = self._members.get(name)
+        return member.incarnation if member else -1
+
+    def _end(self, name: str) -> None:
+        """Ends a process for good; one that is stopped (SIGSTOP) or hangs cannot end itself."""
+        member = self._members.get(name)
+        if member is None:
+            return
+        self._host.kill(member.handle)
+        if member.pid and member.node == os.uname().nodename:
+            try:
+                os.kill(member.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                logger.debug("%s (pid %d) had ended already", name, member.pid)
+
+    async def check(self, name: str, timeout_s: float) -> Health | None:
+        """An actor's pulse. Raises: PeerDied when it is gone or does not answer."""
+        member = self._members[name]
+        health = await self._host.health(member.handle, timeout_s)
+        if health is None:
+            raise PeerDied(name)
+        return health
+
+    async def gather(self, kind: str, method: str, *args: Any) -> list[Any]:
+        """Calls every actor of a kind; the answers of those that are alive."""
+
+        async def one(name: str) -> Any:
+            try:
+                return await self._channel.call(name, method, *args)
+            except PeerDied:
+                return None
+
+        answers = await asyncio.gather(*(one(name) for name in self.names(kind)))
+        return [answer for answer in answers if answer is not None]
+
+    def leave(self) -> None:
+        """The crawl is over: no replacements any more."""
+        self._leaving = True
+
+    def kill_all(self) -> None:
+        """Ends every process."""
+        self._leaving = True
+        for name in self._members:
+            self._host.kill(self._members[name].handle)

@@ -1,0 +1,177 @@
+"""The one place that turns the plain classes into Ray actors, and the channel that carries their calls."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    ActorUnschedulableError,
+    GetTimeoutError,
+    RayActorError,
+    RayTaskError,
+    WorkerCrashedError,
+)
+
+from raycrawl.actors.channel import PeerDied
+from raycrawl.actors.downloader import Downloader
+from raycrawl.actors.engine import ExecutionEngine
+from raycrawl.actors.feedsink import FeedSink
+from raycrawl.actors.process import ActorProcess, Boot
+from raycrawl.actors.scheduler import Scheduler
+from raycrawl.actors.scraper import Scraper
+
+logger = logging.getLogger(__name__)
+CLASSES: dict[str, type[ActorProcess]] = {
+    "scheduler": Scheduler,
+    "downloader": Downloader,
+    "scraper": Scraper,
+    "sink": FeedSink,
+}
+MAX_CONCURRENCY = 1000  # calls that may be under way in one actor
+RETRIES = 8
+FIRST_RETRY_S = 0.05
+
+
+def _delegate(name: str, *, is_async: bool) -> Callable[..., Any]:
+    async def call_async(self: Any, *args: Any) -> Any:
+        return await getattr(self.plain, name)(*args)
+
+    def call(self: Any, *args: Any) -> Any:
+        return getattr(self.plain, name)(*args)
+
+    method = call_async if is_async else call
+    method.__name__ = method.__qualname__ = name
+    return method
+
+
+def actor_class(plain: type[Any]) -> type[Any]:
+    """A class for ``ray.remote`` with the name and the public methods of ``plain``, which does the work.
+
+    Ray wraps every method of an actor's class, also those that only the actor itself calls, and these are called for
+    each link: the plain object behind keeps them as they are.
+    """
+
+    def __init__(self: Any, *args: Any) -> None:
+        self.plain = plain(*args)
+
+    namespace: dict[str, Any] = {"__init__": __init__, "__doc__": plain.__doc__, "__module__": __name__}
+    for name, member in inspect.getmembers(plain, inspect.isfunction):
+        if not name.startswith("_"):
+            namespace[name] = _delegate(name, is_async=inspect.iscoroutinefunction(member))
+    return type(plain.__name__, (), namespace)
+
+
+class RayChannel:
+    """Calls to Ray actors by name; see ``raycrawl.actors.channel.Channel``."""
+
+    def __init__(self) -> None:
+        self._handles: dict[str, tuple[Any, int]] = {}
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self.on_death: Callable[[str, int], None] = lambda peer, incarnation: None
+
+    def connect(self, peer: str, handle: Any, incarnation: int) -> None:
+        """From now on ``peer`` is ``handle``."""
+        known = self._handles.get(peer)
+        if known is not None and known[1] >= incarnation:
+            return
+        self._handles[peer] = (handle, incarnation)
+        for waiter in self._waiting.pop(peer, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def incarnation(self, peer: str) -> int:
+        """The incarnation that calls go to; -1 when there is none."""
+        known = self._handles.get(peer)
+        return known[1] if known and known[0] is not None else -1
+
+    def peers(self, kind: str) -> list[str]:
+        """The connected peers of a kind."""
+        return [peer for peer, (handle, _) in self._handles.items() if handle is not None and peer.startswith(kind + ":")]
+
+    async def call(self, peer: str, method: str, *args: Any) -> Any:
+        """Calls and answers; a peer that cannot be reached for a moment is asked again."""
+        handle, incarnation = self._handles.get(peer, (None, -1))
+        if handle is None:
+            raise PeerDied(peer)
+        for attempt in range(RETRIES):
+            try:
+                return await getattr(handle, method).remote(*args)
+            except ActorUnavailableError:
+                await asyncio.sleep(FIRST_RETRY_S * 2**attempt)
+            except (ActorDiedError, ActorUnschedulableError, WorkerCrashedError, RayActorError) as error:
+                self._lose(peer, incarnation)
+                raise PeerDied(peer) from error
+        self._lose(peer, incarnation)
+        raise PeerDied(peer)
+
+    async def call_durably(self, peer: str, method: str, *args: Any) -> Any:
+        """``call`` that waits for the peer's next incarnation as often as it must."""
+        while True:
+            try:
+                return await self.call(peer, method, *args)
+            except PeerDied:
+                if self.incarnation(peer) < 0:
+                    waiter = asyncio.get_running_loop().create_future()
+                    self._waiting.setdefault(peer, []).append(waiter)
+                    await waiter
+
+    def _lose(self, peer: str, incarnation: int) -> None:
+        handle, current = self._handles.get(peer, (None, -1))
+        if handle is not None and current == incarnation:
+            self._handles[peer] = (None, incarnation)
+            self.on_death(peer, incarnation)
+
+
+class RayActors:
+    """Creates, asks and ends the actors of one crawl; runs in the engine's process, which owns them."""
+
+    def __init__(self, boot: Boot, options: dict[str, dict[str, Any]]) -> None:
+        self._boot = boot
+        self._options = options
+
+    def create(self, kind: str, index: int, incarnation: int) -> Any:
+        """Starts an actor's process; does not wait for it."""
+        options = {
+            "num_cpus": 0,
+            "max_restarts": 0,
+            "max_task_retries": 0,
+            "max_concurrency": MAX_CONCURRENCY,
+            **self._options.get(kind, {}),
+        }
+        actor = ray.remote(concurrency_groups={"health": 1})(actor_class(CLASSES[kind])).options(**options)
+        return actor.remote(self._boot, index, incarnation, RayChannel())
+
+    async def health(self, handle: Any, timeout_s: float) -> Any:
+        """The actor's pulse, None when there is no answer within ``timeout_s``. Raises: PeerDied."""
+        try:
+            reference = handle.health.options(concurrency_group="health").remote()
+            return await asyncio.wait_for(asyncio.wrap_future(reference.future()), timeout_s)
+        except (TimeoutError, ActorUnavailableError, GetTimeoutError):
+            return None
+        except RayActorError as error:
+            raise PeerDied(str(handle)) from error
+
+    def kill(self, handle: Any) -> None:
+        """Ends an actor's process at once."""
+        ray.kill(handle, no_restart=True)
+
+
+def start_engine(boot: Boot, options: dict[str, dict[str, Any]]) -> Any:
+    """Creates the engine actor; returns its handle."""
+    actor = ray.remote(concurrency_groups={"health": 1})(actor_class(ExecutionEngine)).options(
+        num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=MAX_CONCURRENCY, **options.get("engine", {})
+    )
+    return actor.remote(boot, RayChannel(), RayActors(boot, options))
+
+
+def error_text(error: BaseException) -> str:
+    """The message of an error that crossed a process boundary, without Ray's own traceback."""
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    return f"{type(cause).__name__}: {cause}"
