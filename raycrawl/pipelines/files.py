@@ -185,6 +185,8 @@ class FilesPipeline(MediaPipeline):
             {"status": status, "request": request, "referer": referer_str(request)},
             extra={"spider": info.spider},
         )
+        # What arrived counts, even when it turns out to be no use (an image that is too small).
+        self.inc_stats(status)
         try:
             path = self.file_path(request, response=response, info=info, item=item)
             stored: Any = self.file_downloaded(response, request, info, item=item)
@@ -199,7 +201,6 @@ class FilesPipeline(MediaPipeline):
                 extra={"spider": info.spider},
             )
             raise FileException(str(error)) from error
-        self.inc_stats(status)
         return {"url": request.url, "path": path, "checksum": checksum, "status": status}
 
     async def _file_downloaded(
