@@ -14,13 +14,15 @@ from urllib.parse import quote, urljoin
 from can_ada import URL
 from can_ada import parse as _ada_parse
 
-__all__ = ["URL", "hostname_of", "join_url", "parse_url", "safe_url"]
+__all__ = ["URL", "has_scheme", "hostname_of", "join_url", "link_url", "parse_url", "safe_url"]
 
-_HAS_AUTHORITY = re.compile(r"[a-z][a-z0-9+.\-]*://|about:|data:", re.IGNORECASE)
+_HAS_SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*://|about:|data:", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UTF8_NAMES = frozenset({"utf-8", "utf8", "utf_8", "ascii", "us-ascii"})
-# https://url.spec.whatwg.org/#query-state: these use the document's encoding for the query, all others UTF-8.
+# Of these a browser encodes the query in the document's encoding; of all others in UTF-8 (query state of the standard).
 _SPECIAL = ("http:", "https:", "ftp:", "file:")
+_STRIPPED = "".join(map(chr, range(33)))  # C0 controls and space
+_ASCII = "".join(map(chr, range(128)))
 
 
 def parse_url(url: str) -> URL:
@@ -40,43 +42,22 @@ def parse_url(url: str) -> URL:
         return parse_url(_SURROGATE.sub("\ufffd", url))
 
 
+def has_scheme(url: str) -> bool:
+    """Whether ``url`` says how to fetch it: ``scheme://``, ``about:`` or ``data:``."""
+    return _HAS_SCHEME.match(url) is not None
+
+
 def hostname_of(url: str) -> str:
     """The host name of ``url`` (lower case, punycode, no port, no brackets), "" when it has none or is invalid."""
     try:
         name: str = _ada_parse(url).hostname
     except (ValueError, TypeError):
-        return ""
+        masked, token = _mask_punycode(url)
+        try:
+            name = parse_url(masked).hostname.replace(token, "xn--") if token else ""
+        except ValueError:
+            return ""
     return name[1:-1] if name.startswith("[") else name
-
-
-def encode_query(url: str, encoding: str) -> str:
-    """``url`` with the non-ASCII characters of its query percent-encoded in ``encoding``, as in a page of that encoding.
-
-    Characters that ``encoding`` lacks become decimal character references, as browsers do.
-    Source: https://url.spec.whatwg.org/#string-percent-encode-after-encoding
-    """
-    head, sep, fragment = url.partition("#")
-    path, mark, query = head.partition("?")
-    if not mark or query.isascii():
-        return url
-    raw = query.encode(encoding, "xmlcharrefreplace")
-    # '&', '#' and ';' of a character reference must be escaped, the ASCII characters of the URL must stay.
-    if len(raw) != len(query.encode(encoding, "ignore")):
-        raw = b"".join(_encode_char(char, encoding) for char in query)
-        return f"{path}?{raw.decode('ascii')}{sep}{fragment}"
-    return f"{path}?{quote(raw, safe=_ASCII_SAFE)}{sep}{fragment}"
-
-
-_ASCII_SAFE = "".join(map(chr, range(128)))
-
-
-def _encode_char(char: str, encoding: str) -> bytes:
-    if char.isascii():
-        return char.encode("ascii")
-    try:
-        return quote(char.encode(encoding)).encode("ascii")
-    except UnicodeEncodeError:
-        return quote(f"&#{ord(char)};", safe="").encode("ascii")
 
 
 def join_url(base: str | URL, ref: str, encoding: str = "utf-8") -> str:
@@ -91,24 +72,28 @@ def join_url(base: str | URL, ref: str, encoding: str = "utf-8") -> str:
         try:
             base = _ada_parse(base)
         except (ValueError, TypeError):
-            return _join_to_invalid_base(base, ref)
+            return _join_to_odd_base(base, ref)
     try:
         return str((base + ref).href)
-    except ValueError as error:
-        raise ValueError(f"Invalid URL: {ref!r} (base {base.href!r})") from error
-    except TypeError:
-        return join_url(base, _SURROGATE.sub("\ufffd", ref))
-
-
-def _join_to_invalid_base(base: str, ref: str) -> str:
-    try:
-        return str(_ada_parse(ref).href)
     except (ValueError, TypeError):
-        return urljoin(base, ref)
+        return _join_odd_ref(base, ref)
+
+
+def link_url(base: str | URL, ref: str, encoding: str = "utf-8") -> str:
+    """`join_url` for a link that will be requested: "http://example.com" stays without its slash, as in `safe_url`.
+
+    Raises:
+        ValueError: when a browser would not follow that link.
+    """
+    href = join_url(base, ref, encoding)
+    return ref if len(href) == len(ref) + 1 and href.startswith(ref) and _BARE_HOST(ref) else href
 
 
 def safe_url(url: str, encoding: str = "utf-8") -> str:
     """``url`` as it will be requested: what a browser makes of it, except that an empty path stays empty.
+
+    Args:
+        encoding: of the query, as a page of that encoding would have it.
 
     Raises:
         ValueError: for a URL without a scheme, or that a browser rejects.
@@ -117,21 +102,38 @@ def safe_url(url: str, encoding: str = "utf-8") -> str:
         href: str = _ada_parse(url).href
     except (ValueError, TypeError):
         return _safe_irregular(url, encoding)
-    if href == url and url.startswith("http"):
+    if href == url and href.startswith("http"):
         return href
     return _safe_irregular(url, encoding)
 
 
 def _safe_irregular(url: str, encoding: str) -> str:
-    url = url.strip()
-    if not _HAS_AUTHORITY.match(url) and not url.lower().startswith(("http:", "https:")):
+    url = url.strip(_STRIPPED)
+    if not has_scheme(url) and not url.lower().startswith(("http:", "https:")):
         raise ValueError(f"Missing scheme in request url: {url}")
     if not url.isascii() and encoding.lower() not in _UTF8_NAMES and url.lower().startswith(_SPECIAL):
         url = encode_query(url, encoding)
-    href: str = parse_url(url).href
-    if _without_root(href) == url:  # "http://example.com", "http://example.com?x=1"
-        return url
-    return href
+    href = _href(url)
+    return url if _BARE_HOST(url) and _without_root(href) == url else href
+
+
+# "http://example.com", "http://example.com?x=1": a request for the root, which everybody writes without its slash.
+_BARE_HOST = re.compile(r"https?://[a-z0-9.\-]+(?::[0-9]+)?(?:[?#].*)?", re.DOTALL).fullmatch
+
+
+def _href(url: str) -> str:
+    """The URL in normal form.
+
+    Raises:
+        ValueError: for what a browser rejects.
+    """
+    try:
+        return str(parse_url(url).href)
+    except ValueError:
+        masked, token = _mask_punycode(url)
+        if not token:
+            raise
+        return _unmask(str(parse_url(masked).href), token)
 
 
 def _without_root(href: str) -> str:
@@ -143,6 +145,72 @@ def _without_root(href: str) -> str:
     return href
 
 
-def has_scheme(url: str) -> bool:
-    """Whether ``url`` says how to fetch it: ``scheme://``, ``about:`` or ``data:``."""
-    return _HAS_AUTHORITY.match(url) is not None
+def _join_to_odd_base(base: str, ref: str) -> str:
+    """Join to a base that is no absolute URL, or whose host Ada does not know as one."""
+    masked, token = _mask_punycode(base)
+    if token:
+        try:
+            return _unmask(str((parse_url(masked) + ref).href), token)
+        except (ValueError, TypeError):
+            return _href(ref)
+    return _href(ref) if has_scheme(ref) else urljoin(base, ref)
+
+
+def _join_odd_ref(base: URL, ref: str) -> str:
+    ref = _SURROGATE.sub("\ufffd", ref)
+    masked, token = _mask_punycode(ref)
+    try:
+        href = str((base + masked).href)
+    except ValueError as error:
+        raise ValueError(f"Invalid URL: {ref!r} (base {base.href!r})") from error
+    return _unmask(href, token) if token else href
+
+
+# An authority: of an absolute URL, or of one that starts with two slashes.
+_AUTHORITY = re.compile(r"(\s*(?:[a-z][a-z0-9+.\-]*:)?[/\\]{2,})([^/\\?#]*)", re.IGNORECASE)
+_PUNYCODE = re.compile("xn--", re.IGNORECASE)
+
+
+def _mask_punycode(url: str) -> tuple[str, str]:
+    """``url`` with another word for "xn--" in its ASCII host, and that word ("" when there is nothing to mask).
+
+    The standard lets a host of ASCII through as it is, whatever its "xn--" labels hold (domain to ASCII, step 3); Ada,
+    as can_ada has it, rejects those that are not punycode.
+    """
+    match = _AUTHORITY.match(url)
+    if match is None or not match[2].isascii() or not _PUNYCODE.search(match[2]):
+        return url, ""
+    token = "qz7x"
+    while token in url.lower():
+        token += "q"
+    return f"{match[1]}{_PUNYCODE.sub(token, match[2])}{url[match.end() :]}", token
+
+
+def _unmask(href: str, token: str) -> str:
+    return href.replace(token, "xn--")
+
+
+def encode_query(url: str, encoding: str) -> str:
+    """``url`` with the non-ASCII characters of its query percent-encoded in ``encoding``, as in a page of that encoding.
+
+    Characters that ``encoding`` lacks become decimal character references, as browsers do.
+    Source: https://url.spec.whatwg.org/#string-percent-encode-after-encoding
+    """
+    head, sep, fragment = url.partition("#")
+    path, mark, query = head.partition("?")
+    if not mark or query.isascii():
+        return url
+    try:
+        encoded = quote(query.encode(encoding), safe=_ASCII)
+    except UnicodeEncodeError:
+        encoded = "".join(_encode_char(char, encoding) for char in query)
+    return f"{path}?{encoded}{sep}{fragment}"
+
+
+def _encode_char(char: str, encoding: str) -> str:
+    if char.isascii():
+        return char
+    try:
+        return quote(char.encode(encoding), safe="")
+    except UnicodeEncodeError:
+        return quote(f"&#{ord(char)};", safe="")

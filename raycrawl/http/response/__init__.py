@@ -9,7 +9,7 @@ from raycrawl.exceptions import NotSupported
 from raycrawl.http.headers import Headers
 from raycrawl.http.request import CookiesT, Request
 from raycrawl.link import Link
-from raycrawl.urls import join_url
+from raycrawl.urls import join_url, link_url
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -224,7 +224,7 @@ class Response:
         elif not isinstance(url, str):
             raise TypeError(f"url must be a str or Link, got {type(url).__name__}")
         return Request(
-            self.urljoin(url), callback, method, headers, body, cookies, meta, encoding, priority, dont_filter,
+            link_url(self._url, url, encoding), callback, method, headers, body, cookies, meta, encoding, priority, dont_filter,
             errback, flags, cb_kwargs,
         )  # fmt: skip
 

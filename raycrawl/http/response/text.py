@@ -15,7 +15,7 @@ from raycrawl.http.request import CookiesT, Request
 from raycrawl.http.response import Response
 from raycrawl.http.response.base_url import find_base_href
 from raycrawl.link import Link
-from raycrawl.urls import URL, join_url, parse_url
+from raycrawl.urls import URL, join_url, link_url, parse_url
 
 if TYPE_CHECKING:
     from raycrawl.selector import Selector, SelectorList
@@ -191,7 +191,7 @@ class TextResponse(Response):
         encoding = encoding or self._encoding or self._detected or self.encoding
         href = url if type(url) is str else _url_of(url)
         return Request(
-            join_url(self._base or self.base(), href, encoding), callback, method, headers, body, cookies, meta,
+            link_url(self._base or self.base(), href, encoding), callback, method, headers, body, cookies, meta,
             encoding, priority, dont_filter, errback, flags, cb_kwargs,
         )  # fmt: skip
 
