@@ -122,7 +122,7 @@ def _find(name: str, settings: Settings) -> ScrapyCommand:
         known = ", ".join(_known(settings, is_inside=inside_project()))
         raise UsageError(f"there is no command {name!r}: {known}")
     if command.requires_project and not inside_project():
-        raise UsageError(f"{name} works inside a project only (a directory with a scrapy.cfg or raycrawl.cfg)")
+        raise UsageError(f"{name} works inside a project only (a directory with a scrapy.cfg, or one below it)")
     return command
 
 

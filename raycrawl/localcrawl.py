@@ -1,7 +1,7 @@
 """Single pages in this process, without actors: for the commands that look at one page and for the shell.
 
-Downloader middlewares, download handlers, spider middlewares and callbacks are the crawl's own; there is no frontier, no
-slot and no delay. Redirects and retries that a middleware asks for are followed at once.
+Downloader middlewares, download handlers, spider middlewares and callbacks are the crawl's own; there is no frontier,
+no slot and no delay. Redirects and retries that a middleware asks for are followed at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A spider in a file of its own: import the file, find the spider in it, or say what is wrong, in the user's words."""
+"""Spiders in files: import them, find the spider, or say what is wrong, in the user's words."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import importlib.util
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raycrawl.exceptions import UsageError
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from raycrawl.settings import Settings
     from raycrawl.spiders import Spider
 
 _SUFFIXES = (".py", ".pyw")
@@ -66,11 +67,29 @@ def _import_file(path: str) -> ModuleType:
     sys.path.insert(0, str(file.parent))
     try:
         return _load(file)
-    except SyntaxError as error:
-        raise UsageError(f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}") from error
     except Exception as error:
-        where = _last_line_of(file, error)
-        raise UsageError(f"{where}: {type(error).__name__}: {error}") from error
+        raise UsageError(_story(error, file)) from error
+
+
+def project_spiders(settings: Settings) -> Any:
+    """The project's spider loader. UsageError, with file and line, when a spider's module does not import."""
+    from raycrawl.spiderloader import get_spider_loader
+
+    try:
+        return get_spider_loader(settings)
+    except Exception as error:
+        raise UsageError(_story(error)) from error
+
+
+def project_spider(settings: Settings, name: str) -> type[Spider]:
+    """The project's spider of that name. UsageError, with the names that there are, when there is none."""
+    loader = project_spiders(settings)
+    try:
+        spidercls: type[Spider] = loader.load(name)
+    except KeyError as error:
+        known = ", ".join(sorted(loader.list())) or "it has none"
+        raise UsageError(f"there is no spider {name!r} in this project: {known}") from error
+    return spidercls
 
 
 def _load(file: Path) -> ModuleType:
@@ -89,7 +108,16 @@ def _load(file: Path) -> ModuleType:
     return module
 
 
-def _last_line_of(file: Path, error: BaseException) -> str:
-    """file:line of the deepest frame inside the file itself: the line that its author can change."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).absolute() == file]
-    return f"{file}:{frames[-1].lineno}" if frames else str(file)
+def _story(error: BaseException, file: Path | None = None) -> str:
+    """One line: where (file:line), which error, its message."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    return f"{_line_of(error, file)}: {type(error).__name__}: {error}"
+
+
+def _line_of(error: BaseException, file: Path | None) -> str:
+    """file:line of the deepest frame in the file itself (the line that its author can change), else of the deepest."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if Path(frame.filename).absolute() == file]
+    deepest = (own or frames)[-1]
+    return f"{deepest.filename}:{deepest.lineno}"

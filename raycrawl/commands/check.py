@@ -10,7 +10,6 @@ from unittest import TextTestRunner
 
 from raycrawl.commands import ScrapyCommand, add_spider_arguments, pairs
 from raycrawl.contracts import ContractsManager
-from raycrawl.exceptions import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -76,13 +75,9 @@ class Command(ScrapyCommand):
         self.exitcode = 0 if result.wasSuccessful() else 1
 
     def _classes(self, names: list[str]) -> list[type[Spider]]:
-        from raycrawl.spiderloader import get_spider_loader
+        from raycrawl.spiderfile import project_spider, project_spiders
 
-        loader = get_spider_loader(self.settings)
-        try:
-            return [loader.load(name) for name in names or sorted(loader.list())]
-        except KeyError as error:
-            raise UsageError(f"{error.args[0]} (see raycrawl list)") from error
+        return [project_spider(self.settings, name) for name in names or sorted(project_spiders(self.settings).list())]
 
     async def _check(
         self, spidercls: type[Spider], arguments: dict[str, str], manager: ContractsManager, result: TextTestResult

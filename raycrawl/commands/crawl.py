@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from raycrawl.commands import BaseRunSpiderCommand, one_argument
-from raycrawl.exceptions import UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -30,15 +29,9 @@ class Command(BaseRunSpiderCommand):
         return "run a spider of the project"
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        from raycrawl.spiderloader import get_spider_loader
+        from raycrawl.spiderfile import project_spider
 
-        name = one_argument(args, "a spider's name")
-        loader = get_spider_loader(self.settings)
-        try:
-            spidercls = loader.load(name)
-        except KeyError as error:
-            known = ", ".join(sorted(loader.list())) or "it has none"
-            raise UsageError(f"there is no spider {name!r} in this project: {known}") from error
+        spidercls = project_spider(self.settings, one_argument(args, "a spider's name"))
         self.exitcode = run_crawl(spidercls, self.settings, opts.spargs, opts.address)
 
 

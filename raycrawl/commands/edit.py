@@ -27,13 +27,9 @@ class Command(ScrapyCommand):
         return "edit a spider's file"
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        from raycrawl.spiderloader import get_spider_loader
+        from raycrawl.spiderfile import project_spider
 
-        name = one_argument(args, "a spider's name")
-        try:
-            spidercls = get_spider_loader(self.settings).load(name)
-        except KeyError as error:
-            raise UsageError(f"there is no spider {name!r} in this project (see raycrawl list)") from error
+        spidercls = project_spider(self.settings, one_argument(args, "a spider's name"))
         self.exitcode = edit(self.settings["EDITOR"], inspect.getfile(spidercls))
 
 

@@ -69,17 +69,12 @@ def request_of(url: str, opts: argparse.Namespace) -> Request:
 
 def spider_for(request: Request, settings: Settings, name: str | None) -> type[Spider]:
     """The spider of that name, or the only one of the project that handles the request, or a neutral one."""
-    from raycrawl.spiderloader import get_spider_loader
+    from raycrawl.spiderfile import project_spider, project_spiders
     from raycrawl.utils.spider import DefaultSpider, spidercls_for_request
 
-    loader = get_spider_loader(settings)
-    if name is None:
-        return spidercls_for_request(loader, request, DefaultSpider) or DefaultSpider
-    try:
-        spidercls: type[Spider] = loader.load(name)
-    except KeyError as error:
-        raise UsageError(f"there is no spider {name!r} (see raycrawl list)") from error
-    return spidercls
+    if name is not None:
+        return project_spider(settings, name)
+    return spidercls_for_request(project_spiders(settings), request, DefaultSpider) or DefaultSpider
 
 
 async def fetch(request: Request, spidercls: type[Spider], settings: Settings) -> Response | None:

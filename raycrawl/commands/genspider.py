@@ -82,11 +82,11 @@ class Command(ScrapyCommand):
         return Path(str(found)).parent
 
     def _check_free(self, name: str, file: Path) -> None:
-        from raycrawl.spiderloader import get_spider_loader
+        from raycrawl.spiderfile import project_spiders
 
         if file.exists():
             raise UsageError(f"{file} exists already (--force replaces it)")
-        if self.settings.get("NEWSPIDER_MODULE") and name in get_spider_loader(self.settings).list():
+        if self.settings.get("NEWSPIDER_MODULE") and name in project_spiders(self.settings).list():
             raise UsageError(f"there is a spider {name!r} in this project already (--force makes another)")
 
     def _names(self) -> list[str]:

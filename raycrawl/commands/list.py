@@ -20,7 +20,7 @@ class Command(ScrapyCommand):
         return "list the project's spiders"
 
     def run(self, args: list[str], opts: argparse.Namespace) -> None:
-        from raycrawl.spiderloader import get_spider_loader
+        from raycrawl.spiderfile import project_spiders
 
-        for name in sorted(get_spider_loader(self.settings).list()):
+        for name in sorted(project_spiders(self.settings).list()):
             print(name)
