@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from raycrawl.actors.itembox import ItemBox
 from raycrawl.actors.process import CrawlProcess
 from raycrawl.core.messages import Outcome, Page, RequestRecord
 from raycrawl.exceptions import CloseSpider, DontCloseSpider, DropItem
+from raycrawl.transport.addresses import PRIVATE_OK
 
 if TYPE_CHECKING:
     from raycrawl.failure import Failure
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 _decode_pages = msgspec.msgpack.Decoder(list[Page]).decode
 START_WAIT_S = 0.05
+# What a page from a private address asks for may be private too (see raycrawl.transport.addresses).
+_from_private_page: ContextVar[bool] = ContextVar("from_private_page", default=False)
 YIELD_EVERY = 1000  # outputs of one page between two looks at the event loop
 
 
@@ -34,13 +38,14 @@ class PageWork:
     Invariant: ``ended`` is called once, when the callback has finished and nothing of the page is on its way any more.
     """
 
-    __slots__ = ("_ended", "_pending", "id", "items", "outcome", "requests")
+    __slots__ = ("_ended", "_pending", "id", "is_private", "items", "outcome", "requests")
 
     def __init__(self, page_id: bytes, ended: Any) -> None:
         self.id = page_id
         self.requests = 0
         self.items = 0
         self.outcome = Outcome.DONE
+        self.is_private = False
         self._pending = 1
         self._ended = ended
 
@@ -134,6 +139,8 @@ class Scraper(CrawlProcess):
         try:
             request = self._records.decode_request(page.request, self.spider)
             self.pulse.busy_with = request.url
+            work.is_private = request.meta.pop(PRIVATE_OK, False) is True
+            _from_private_page.set(work.is_private)
             response = self._open_page(page, request)
             outputs = await self.middleware.scrape_response_async(self._call_spider, response, request)
             if hasattr(outputs, "__aiter__"):
@@ -201,6 +208,8 @@ class Scraper(CrawlProcess):
     def _take_request(self, request: Request, work: PageWork) -> None:
         crawler = self.crawler
         work.requests += 1
+        if work.is_private:
+            request.meta[PRIVATE_OK] = True
         identity = self._records.request_id(request, crawler.request_fingerprinter, work.id, work.requests)
         signals = crawler.signals
         if signals.has_listeners(self._signals.request_scheduled):
@@ -383,10 +392,13 @@ class Scraper(CrawlProcess):
         self._ordinal += 1
         work = PageWork(b"%s:%d" % (self.name.encode(), self.incarnation), lambda _: None)
         work.requests = self._ordinal
+        work.is_private = _from_private_page.get()
         self._take_request(request, work)
 
     def download(self, request: Request) -> Awaitable[Response]:
         """``crawler.engine.download(request)``."""
+        if _from_private_page.get():
+            request.meta[PRIVATE_OK] = True
         return self.downloads.download(request, self.spider)
 
     def _answer(self, page: Page) -> None:

@@ -168,7 +168,12 @@ class FeedSlot:
 
 
 class FeedExporter:
-    """Exports the items of a crawl into the feeds of the ``FEEDS`` setting."""
+    """Exports the items of a crawl into the feeds of the ``FEEDS`` setting.
+
+    Works in a plain process only: in a crawl of actors the FeedSinks (``raycrawl.feeds``) do it.
+    """
+
+    process = "plain"
 
     def __init__(self, crawler: Any) -> None:
         self.crawler = crawler
