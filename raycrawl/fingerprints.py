@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 # What canonicalisation leaves as it is. Escapes: the upper-case ones whose character has to stay escaped.
 _PATH = r"(?:[A-Za-z0-9_\-./~!$&'()*+,:=@]|%(?:[89A-F][0-9A-F]|2[0235F]))*"
 _WORD = r"[A-Za-z0-9_\-.~+]"
+_PAIR = f"{_WORD}+={_WORD}*"
 _ORDINARY = re.compile(
-    rf"(https?://[a-z0-9_\-.]+(?::[0-9]+)?)(/{_PATH})?(?:\?({_WORD}+={_WORD}*(?:&{_WORD}+={_WORD}*)*))?(?:#.*)?", re.DOTALL
+    rf"(https?://[a-z0-9_\-.]+(?::[0-9]+)?)(/{_PATH})?(?:\?({_PAIR}(?:&{_PAIR})*))?(?:#.*)?", re.DOTALL
 ).fullmatch
 
 

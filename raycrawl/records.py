@@ -107,9 +107,7 @@ def _further_fields(request: Request) -> list[Any]:
     cls = type(request)
     further = None
     if cls.attributes is not Request.attributes:
-        further = {
-            name: pack(getattr(request, name), name) for name in cls.attributes if name not in _BASE_ATTRIBUTES
-        }
+        further = {name: pack(getattr(request, name), name) for name in cls.attributes if name not in _BASE_ATTRIBUTES}
     return [
         request.method,
         dict(request._headers.items()) if request._headers else None,
@@ -117,7 +115,7 @@ def _further_fields(request: Request) -> list[Any]:
         pack(request._cookies, "cookies") if request._cookies else None,
         request._encoding,
         pack(request._flags, "flags") if request._flags else None,
-        _REQUEST_CLASSES.index(cls) if cls in _REQUEST_CLASSES else class_reference(cls),
+        _REQUEST_CLASSES.index(cls) if cls in _REQUEST_CLASSES else class_reference(cls),  # type: ignore[arg-type]
         further,
     ]
 

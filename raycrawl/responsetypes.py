@@ -101,7 +101,7 @@ class ResponseTypes:
         """The class for a file name or URL, by its extension; `Response` when that says nothing."""
         return self._by_extension(filename)
 
-    @lru_cache(maxsize=1024)  # noqa: B019 - one instance for the process
+    @lru_cache(maxsize=1024)
     def _by_extension(self, filename: str) -> type[Response]:
         try:
             mimetype, encoding = self.mimetypes.guess_type(filename)

@@ -36,9 +36,10 @@ def pack_dict(values: dict[str, Any], where: str) -> dict[str, Any]:
     """
     for key, value in values.items():
         kind = type(value)
-        if (kind is str and value.isascii()) or (kind is int and -_SMALL < value < _SMALL) or kind in _ALWAYS:
-            if type(key) is str and key.isascii():
-                continue
+        if (type(key) is str and key.isascii()) and (
+            (kind is str and value.isascii()) or (kind is int and -_SMALL < value < _SMALL) or kind in _ALWAYS
+        ):
+            continue
         return {_key(key, where): pack(value, f"{where}[{key!r}]") for key, value in values.items()}
     return values
 
@@ -65,7 +66,7 @@ def pack(value: Any, where: str) -> Any:
     try:
         return _pack(value, where)
     except RecursionError:
-        raise ValueError(f"{where} contains itself or is nested too deeply: it cannot travel between processes") from None
+        raise ValueError(f"{where} contains itself or is nested too deeply to travel between processes") from None
 
 
 def _pack(value: Any, where: str) -> Any:
@@ -115,7 +116,9 @@ class _Pickler(pickle.Pickler):
             if isinstance(obj, type):
                 return _load_class, (_class_by_value(obj),)
             if isinstance(obj, FunctionType):
-                raise pickle.PicklingError(f"function {obj.__qualname__} of the main script is not importable elsewhere")
+                raise pickle.PicklingError(
+                    f"function {obj.__qualname__} of the main script cannot be imported elsewhere"
+                )
         return NotImplemented
 
 
@@ -174,12 +177,12 @@ _decode = msgspec.msgpack.Decoder(ext_hook=unpack_extension).decode
 
 
 @lru_cache(maxsize=256)
-def class_reference(cls: type) -> str | bytes:
+def class_reference(cls: type[Any]) -> str | bytes:
     """``cls`` for another process: its import path, or the class itself when it cannot be imported there."""
     path = f"{cls.__module__}:{cls.__qualname__}"
     if cls.__module__ != "__main__" and _lookup(path) is cls:
         return path
-    return _class_by_value(cls)
+    return _class_by_value(cls)  # type: ignore[arg-type]
 
 
 def resolve_class(reference: str | bytes, base: type[_T]) -> type[_T]:

@@ -70,13 +70,15 @@ def join_url(base: str | URL, ref: str, encoding: str = "utf-8") -> str:
         ref = encode_query(ref, encoding)
     if isinstance(base, str):
         try:
-            base = _ada_parse(base)
+            parsed = _ada_parse(base)
         except (ValueError, TypeError):
             return _join_to_odd_base(base, ref)
+    else:
+        parsed = base
     try:
-        return str((base + ref).href)
+        return str((parsed + ref).href)
     except (ValueError, TypeError):
-        return _join_odd_ref(base, ref)
+        return _join_odd_ref(parsed, ref)
 
 
 def link_url(base: str | URL, ref: str, encoding: str = "utf-8") -> str:
@@ -191,7 +193,7 @@ def _unmask(href: str, token: str) -> str:
 
 
 def encode_query(url: str, encoding: str) -> str:
-    """``url`` with the non-ASCII characters of its query percent-encoded in ``encoding``, as in a page of that encoding.
+    """``url`` with the non-ASCII characters of its query percent-encoded as in a page of that ``encoding``.
 
     Characters that ``encoding`` lacks become decimal character references, as browsers do.
     Source: https://url.spec.whatwg.org/#string-percent-encode-after-encoding

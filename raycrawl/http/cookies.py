@@ -56,7 +56,7 @@ class CookieJar:
 
     def _attributes_for(self, wrapped: WrappedRequest) -> list[str]:
         """The pairs for the header: only the request's own domains are looked at, however many the jar has."""
-        host = cookiejar.request_host(wrapped)  # type: ignore[arg-type]
+        host = hostname_of(wrapped.get_full_url())
         if not host:
             return []
         hosts = potential_domain_matches(host)
@@ -118,7 +118,7 @@ class PublicSuffixPolicy(DefaultCookiePolicy):
         """Whether the domain of ``cookie`` may be set by ``request``."""
         if cookie.domain_specified and _is_public_suffix(cookie.domain.lstrip(".").lower()):
             return False
-        return super().set_ok_domain(cookie, request)  # type: ignore[misc,no-any-return]
+        return super().set_ok_domain(cookie, request)
 
 
 @lru_cache(maxsize=1)
@@ -197,7 +197,7 @@ class WrappedRequest:
 
     def has_header(self, name: str) -> bool:
         """Whether the request has that header."""
-        return name in self.request.headers
+        return name.encode() in self.request.headers
 
     def get_header(self, name: str, default: str | None = None) -> str | None:
         """The last value of that header as str."""

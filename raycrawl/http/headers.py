@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, AnyStr, Self, TypeAlias
+from typing import Any, AnyStr, Self, TypeAlias
 
 from raycrawl.utils.datatypes import CaseInsensitiveDict
-
-if TYPE_CHECKING:
-    from collections.abc import ItemsView
 
 RawValue: TypeAlias = bytes | str | int
 HeadersInput: TypeAlias = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
@@ -17,7 +14,7 @@ HeadersInput: TypeAlias = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
 
 @lru_cache(maxsize=4096)
 def _norm_str(key: str, encoding: str) -> bytes:
-    return key.encode(encoding).title()
+    return key.title().encode(encoding)
 
 
 @lru_cache(maxsize=4096)
@@ -52,7 +49,7 @@ class Headers(dict[bytes, list[bytes]]):
             return _norm_bytes(key)
         raise TypeError(f"Unsupported header name type: {type(key)}")
 
-    def normvalue(self, value: RawValue | None | Iterable[RawValue]) -> list[bytes]:
+    def normvalue(self, value: RawValue | Iterable[RawValue] | None) -> list[bytes]:
         """The values as they are stored: a list of bytes; None is an empty list.
 
         Raises:
@@ -105,7 +102,7 @@ class Headers(dict[bytes, list[bytes]]):
         result.update(other)
         return result
 
-    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override]
         self.update(other)
         return self
 
@@ -129,7 +126,7 @@ class Headers(dict[bytes, list[bytes]]):
         """The values of ``key``, after setting them to ``default_list`` when the name is not there."""
         return self.setdefault(key, default_list)
 
-    def setdefault(self, key: AnyStr, def_val: Any = None) -> Any:  # type: ignore[override]
+    def setdefault(self, key: AnyStr, def_val: Any = None) -> Any:
         """The list of values of ``key``, after setting it to ``def_val`` when the name is not there."""
         return super().setdefault(self.normkey(key), self.normvalue(def_val))
 
@@ -137,7 +134,7 @@ class Headers(dict[bytes, list[bytes]]):
         """Add one value, or all of an iterable, to those of ``key``."""
         self[key] = [*self.getlist(key), *self.normvalue(value)]
 
-    def pop(self, key: AnyStr, *args: Any) -> Any:  # type: ignore[override]
+    def pop(self, key: AnyStr, *args: Any) -> Any:
         """Remove a name and give the list of its values.
 
         Raises:
@@ -163,10 +160,6 @@ class Headers(dict[bytes, list[bytes]]):
         """Headers with the same ``value`` for each of ``keys``."""
         return cls((key, value) for key in keys)
 
-    def items(self) -> ItemsView[bytes, list[bytes]]:
-        """(name, list of values) pairs."""
-        return dict.items(self)
-
     def values(self) -> list[bytes | None]:  # type: ignore[override]
         """The last value of each name."""
         return [values[-1] if values else None for values in dict.values(self)]
@@ -175,7 +168,7 @@ class Headers(dict[bytes, list[bytes]]):
         """The headers as they are sent: ``Name: value`` lines joined by CRLF, without a last line end."""
         return b"\r\n".join(b"%b: %b" % (name, value) for name, values in self.items() for value in values)
 
-    def to_unicode_dict(self) -> CaseInsensitiveDict[str]:
+    def to_unicode_dict(self) -> CaseInsensitiveDict:
         """A case-insensitive dict of str names and str values, where the values of a name are joined by commas."""
         return CaseInsensitiveDict(
             (name.decode(self.encoding), b",".join(values).decode(self.encoding)) for name, values in self.items()

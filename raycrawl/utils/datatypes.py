@@ -5,37 +5,37 @@ from __future__ import annotations
 import collections
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, AnyStr, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 _KT = TypeVar("_KT")
 _VT = TypeVar("_VT")
 
 
-class CaseInsensitiveDict(collections.UserDict[AnyStr, Any]):
+class CaseInsensitiveDict(collections.UserDict[Any, Any]):
     """A dict whose str or bytes keys match whatever their case, and keep the case they were first set with.
 
     Subclasses may override `_normkey` (how keys compare) and `_normvalue` (what is stored).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._keys: dict[AnyStr, AnyStr] = {}
+        self._keys: dict[Any, Any] = {}
         super().__init__(*args, **kwargs)
 
-    def __getitem__(self, key: AnyStr) -> Any:
+    def __getitem__(self, key: Any) -> Any:
         return super().__getitem__(self._keys[self._normkey(key)])
 
-    def __setitem__(self, key: AnyStr, value: Any) -> None:
+    def __setitem__(self, key: Any, value: Any) -> None:
         norm = self._normkey(key)
         if norm in self._keys:
             super().__delitem__(self._keys[norm])
         self._keys[norm] = key
         super().__setitem__(key, self._normvalue(value))
 
-    def __delitem__(self, key: AnyStr) -> None:
+    def __delitem__(self, key: Any) -> None:
         super().__delitem__(self._keys.pop(self._normkey(key)))
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str | bytes) and self._normkey(key) in self._keys  # type: ignore[type-var]
+        return isinstance(key, str | bytes) and self._normkey(key) in self._keys
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {super().__repr__()}>"
@@ -46,7 +46,7 @@ class CaseInsensitiveDict(collections.UserDict[AnyStr, Any]):
 
     __copy__ = copy
 
-    def _normkey(self, key: AnyStr) -> AnyStr:
+    def _normkey(self, key: Any) -> Any:
         return key.lower()
 
     def _normvalue(self, value: Any) -> Any:

@@ -74,7 +74,7 @@ def memoizemethod_noargs(method: Callable[Concatenate[_SelfT, _P], _T]) -> Calla
             cache[self] = method(self, *args, **kwargs)
         return cache[self]
 
-    return cached
+    return cached  # type: ignore[return-value]
 
 
 def binary_is_text(data: bytes) -> bool:

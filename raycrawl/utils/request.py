@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit
@@ -12,6 +13,9 @@ from raycrawl.http.request import Request
 if TYPE_CHECKING:
     from raycrawl.crawler import Crawler
     from raycrawl.spiders import Spider
+
+
+logger = logging.getLogger(__name__)
 
 
 class RequestFingerprinterProtocol(Protocol):
@@ -101,7 +105,14 @@ def _cookie_pairs(request: Request) -> list[tuple[str, str]]:
     cookies = request.cookies
     if isinstance(cookies, dict):
         return [(_text(name), _text(value)) for name, value in cookies.items()]
-    return [(_text(c["name"]), _text(c["value"])) for c in cookies if "name" in c and "value" in c]
+    pairs = []
+    for cookie in cookies:
+        missing = [key for key in ("name", "value") if cookie.get(key) is None]
+        if missing:
+            logger.warning("Invalid cookie found in request %s: %s (%r is missing)", request, cookie, missing[0])
+            continue
+        pairs.append((_text(cookie["name"]), _text(cookie["value"])))
+    return pairs
 
 
 def _text(value: Any) -> str:

@@ -63,7 +63,8 @@ class Request:
         cb_kwargs: further keyword arguments of the callback; copied shallowly.
 
     Raises:
-        TypeError: for a URL that is not str, a priority that is not int, a callback or errback that is not callable.
+        TypeError: for a URL or encoding that is not str, a priority that is not int, a callback or
+            errback that is not callable.
         ValueError: for a URL without scheme or that no browser would accept.
     """
 
@@ -119,6 +120,8 @@ class Request:
         flags: list[str] | None = None,
         cb_kwargs: dict[str, Any] | None = None,
     ) -> None:
+        if encoding != "utf-8" and not isinstance(encoding, str):
+            raise TypeError(f"Request encoding must be str, got {type(encoding).__name__}")
         self._encoding = encoding
         self.method = method if method == "GET" else str(method).upper()
         self._meta = dict(meta) if meta else None

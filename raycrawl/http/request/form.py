@@ -77,7 +77,8 @@ class FormRequest(Request):
         form = form_html.find_form(
             response, name=formname, form_id=formid, number=formnumber, xpath=formxpath, css=formcss
         )
-        data = form_html.submitted_pairs(form, formdata, None if dont_click else form_html.find_clicked(form, clickdata))
+        clicked = None if dont_click else form_html.find_clicked(form, clickdata)
+        data = form_html.submitted_pairs(form, formdata, clicked)
         url = form_html.form_url(form, kwargs.pop("url", None), response)
         method = str(kwargs.pop("method", None) or form.get("method") or "GET").upper()
         if method not in cls.valid_form_methods:

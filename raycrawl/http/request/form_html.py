@@ -29,8 +29,8 @@ def find_form(
     """The form element of ``response`` that the arguments choose; see ``FormRequest.from_response``."""
     text = response.text.replace("\x00", "").strip() or "<html/>"
     parser = lxml.html.HTMLParser(recover=True, encoding="utf-8", huge_tree=True)
-    root = lxml.html.fromstring(text.encode(), parser=parser) if text else None
-    forms = [] if root is None else root.xpath("//form")
+    root = lxml.html.fromstring(text.encode(), parser=parser)
+    forms: list[Any] = list(root.iter("form"))
     if not forms:
         raise ValueError(f"No <form> element found in {response}")
     if name is not None:
@@ -100,10 +100,7 @@ def find_clicked(form: Any, clickdata: dict[str, str | int] | None) -> Pair | No
 
 def _is_clickable(element: Any) -> bool:
     kind = element.get("type", "").lower()
-    if element.tag == "button":
-        submits = kind in ("", "submit")
-    else:
-        submits = kind in _CLICKABLE_INPUTS
+    submits = kind in ("", "submit") if element.tag == "button" else kind in _CLICKABLE_INPUTS
     return submits and not _is_disabled(element)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, AnyStr, NoReturn, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, overload
 
 from raycrawl.exceptions import NotSupported
 from raycrawl.http.headers import Headers
@@ -61,7 +61,7 @@ class Response:
         self,
         url: str,
         status: int = 200,
-        headers: Mapping[AnyStr, Any] | Iterable[tuple[AnyStr, Any]] | None = None,
+        headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None = None,
         body: bytes = b"",
         flags: list[str] | None = None,
         request: Request | None = None,
@@ -112,7 +112,7 @@ class Response:
         return self._headers
 
     @headers.setter
-    def headers(self, value: Mapping[AnyStr, Any] | Iterable[tuple[AnyStr, Any]] | None) -> None:
+    def headers(self, value: Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None) -> None:
         self._headers = value if isinstance(value, Headers) else Headers(value)
 
     @property
@@ -224,8 +224,8 @@ class Response:
         elif not isinstance(url, str):
             raise TypeError(f"url must be a str or Link, got {type(url).__name__}")
         return Request(
-            link_url(self._url, url, encoding), callback, method, headers, body, cookies, meta, encoding, priority, dont_filter,
-            errback, flags, cb_kwargs,
+            link_url(self._url, url, encoding), callback, method, headers, body, cookies, meta, encoding, priority,
+            dont_filter, errback, flags, cb_kwargs,
         )  # fmt: skip
 
     def follow_all(self, urls: Iterable[str | Link], *args: Any, **kwargs: Any) -> Iterator[Request]:

@@ -8,9 +8,7 @@ from html import unescape
 # As far as browsers' encoding detection and Scrapy's documentation look for things in the head of a page.
 _HEAD_CHARS = 4096
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_BASE = re.compile(
-    r"<base\s(?:[^>]*?\s)?href\s*=\s*(?:\"([^\">]*)\"|'([^'>]*)'|([^\s\"'>]+))", re.IGNORECASE
-)
+_BASE = re.compile(r"<base\s(?:[^>]*?\s)?href\s*=\s*(?:\"([^\">]*)\"|'([^'>]*)'|([^\s\"'>]+))", re.IGNORECASE)
 
 
 def find_base_href(text: str) -> str | None:

@@ -6,7 +6,7 @@ import codecs
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, AnyStr
+from typing import TYPE_CHECKING, Any
 
 from w3lib.encoding import html_body_declared_encoding, http_content_type_encoding, read_bom, resolve_encoding
 
@@ -102,7 +102,7 @@ class TextResponse(Response):
             body = self._body
             bom, mark = read_bom(body[:4])
             if bom is not None and codecs.lookup(bom) == codecs.lookup(encoding):
-                body = body[len(mark) :]
+                body = body[len(mark or b"") :]
             self._text = body.decode(encoding, "replace")
         return self._text
 
@@ -165,7 +165,7 @@ class TextResponse(Response):
         url: Any,
         callback: Callable[..., Any] | None = None,
         method: str = "GET",
-        headers: Mapping[AnyStr, Any] | Iterable[tuple[AnyStr, Any]] | None = None,
+        headers: Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None = None,
         body: bytes | str | None = None,
         cookies: CookiesT | None = None,
         meta: dict[str, Any] | None = None,
@@ -195,7 +195,7 @@ class TextResponse(Response):
             encoding, priority, dont_filter, errback, flags, cb_kwargs,
         )  # fmt: skip
 
-    def follow_all(  # type: ignore[override]
+    def follow_all(
         self,
         urls: Iterable[Any] | None = None,
         callback: Callable[..., Any] | None = None,
