@@ -101,8 +101,10 @@ def run_in_foreground(
     Returns:
         The exit code and the crawl.
     """
+    from raycrawl.crawl import CrawlError
+
+    crawl: ForegroundCrawl | None = None
     with StopSignals() as signals:
-        crawl: ForegroundCrawl | None = None
         try:
             crawl = start()
             signals.install()
@@ -111,20 +113,24 @@ def run_in_foreground(
             if crawl is not None:
                 crawl.kill()
             raise SystemExit(second.exit_code) from None
-    code = crawl.exit_code
-    return (1 if code is None else code), crawl
+        except CrawlError as error:
+            (emit or logger.error)(str(error))
+            if crawl is None:
+                raise SystemExit(1) from None
+    assert crawl is not None
+    return (1 if crawl.exit_code is None else crawl.exit_code), crawl
 
 
 def _watch(crawl: ForegroundCrawl, signals: StopSignals, progress: Progress) -> None:
     is_stopping = False
     with progress:
-        while crawl.exit_code is None:
+        while True:
             if signals.count and not is_stopping:
                 is_stopping = True
                 logger.info("Received a stop signal: what is in flight will be finished. Send it again to end at once.")
                 crawl.stop("shutdown")
             try:
                 crawl.wait(timeout=POLL_S)
+                return
             except TimeoutError:
-                pass  # it still runs
-            progress.show(crawl.status())
+                progress.show(crawl.status())

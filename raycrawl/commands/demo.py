@@ -47,7 +47,8 @@ class Command(ScrapyCommand):
             items = (
                 [json.loads(line) for line in feed.read_text(encoding="utf-8").splitlines()] if feed.exists() else []
             )
-            _print_table(items, crawl)
+            if items:
+                _print_table(items, crawl)
         if self.exitcode == 0 and len(items) != len(shop.catalogue):
             print(f"demo: {len(items)} products found, {len(shop.catalogue)} are on sale", file=sys.stderr)
             self.exitcode = 1

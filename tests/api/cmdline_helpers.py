@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class CrawlError(RuntimeError):
+    """Stands in for the one of ``raycrawl.crawl``."""
+
+
 @dataclass
 class FakeStatus:
     state: str = "running"
@@ -48,8 +52,11 @@ class FakeCrawl:
     def wait(self, timeout: float | None = None) -> None:
         self.on_wait()
         self.polls -= 1
-        if self.polls <= 0:
-            self.exit_code = self.code
+        if self.polls > 0:
+            raise TimeoutError
+        self.exit_code = self.code
+        if self.code:
+            raise CrawlError("it did not end well")
 
     def stop(self, reason: str = "shutdown") -> None:
         self.calls.append(f"stop {reason}")
@@ -67,6 +74,7 @@ class CrawlRecorder:
         self.handle = crawl or FakeCrawl()
         module = ModuleType("raycrawl.crawl")
         module.crawl = self._crawl  # type: ignore[attr-defined]
+        module.CrawlError = CrawlError  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "raycrawl.crawl", module)
 
     def _crawl(self, spidercls: Any, **kwargs: Any) -> FakeCrawl:
