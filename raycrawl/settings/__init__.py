@@ -25,13 +25,7 @@ class Settings(BaseSettings):
     """The settings of a crawl: the defaults, and ``values`` with ``priority`` on top of them.
 
     Default dictionaries hold BaseSettings, so that single entries keep their own priorities.
-
-    Attributes:
-        applied: who has changed these settings already (a spider's class path, "addons"), so that settings that travel
-            to another process are not changed twice; copies keep it.
     """
-
-    applied: frozenset[str] = frozenset()
 
     def __init__(self, values: _SettingsInput = None, priority: int | str = "project") -> None:
         super().__init__()

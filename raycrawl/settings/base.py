@@ -32,7 +32,11 @@ class BaseSettings(MutableMapping[Any, Any]):
     Attributes:
         attributes: name -> SettingsAttribute.
         frozen: True when nothing can be changed any more (TypeError).
+        applied: who has changed these settings already (a spider's class path, "addons"), so that settings that travel
+            to another process are not changed twice; copies keep it.
     """
+
+    applied: frozenset[str] = frozenset()
 
     def __init__(self, values: _SettingsInput = None, priority: int | str = "project") -> None:
         self.frozen = False

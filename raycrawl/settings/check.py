@@ -97,7 +97,7 @@ def _problem(settings: BaseSettings, name: str, check: Check) -> str | None:
         return None
     try:
         check.read(value)
-    except (TypeError, ValueError, KeyError, AttributeError):
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError):
         return f"{name}={value!r}: expected {check.expected}"
     return None
 

@@ -13,7 +13,7 @@ class Check(NamedTuple):
     """How a setting is checked.
 
     Attributes:
-        read: called with the value; raises TypeError, ValueError, KeyError or AttributeError when it cannot be used.
+        read: called with the value; raises when the value cannot be used.
         expected: what is expected, for the error message.
         optional: None is fine.
     """
