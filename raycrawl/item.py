@@ -17,6 +17,8 @@ from typing import Any, NoReturn, Self, cast
 from itemadapter import ItemAdapter
 from itemadapter.adapter import ScrapyItemAdapter
 
+from raycrawl.utils.trackref import object_ref
+
 
 class Field(dict[str, Any]):
     """The metadata of a field: any keys, for whoever reads them (exporters a ``serializer``, loaders processors)."""
@@ -44,7 +46,7 @@ class ItemMeta(ABCMeta):
         return super().__new__(mcs, class_name, bases, rest)
 
 
-class Item(MutableMapping[str, Any], metaclass=ItemMeta):
+class Item(MutableMapping[str, Any], object_ref, metaclass=ItemMeta):
     """A mapping with the fields that its class declares.
 
     ``fields`` holds all declared fields, set or not, with their metadata. Reading a declared field that has no value
