@@ -1,7 +1,7 @@
 """Which requests were seen before.
 
-These classes serve a crawl, or a component, in one process. A cluster's crawl keeps its seen-set in the frontier's shards,
-on disk; a ``DUPEFILTER_CLASS`` of the user's is asked there, too.
+These classes serve a crawl, or a component, in one process. A cluster's crawl keeps its seen-set in the frontier's
+shards, on disk.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class RFPDupeFilter(BaseDupeFilter):
         self.debug = debug
         self.logger = logging.getLogger(__name__)
         if path:
-            self.file = Path(path, "requests.seen").open("a+", buffering=1, encoding="utf-8")
+            self.file = Path(path, "requests.seen").open("a+", buffering=1, encoding="utf-8")  # noqa: SIM115
             self.file.seek(0)
             self.fingerprints.update(line.rstrip() for line in self.file)
 
@@ -100,7 +100,7 @@ class RFPDupeFilter(BaseDupeFilter):
             self.file.close()
 
     def log(self, request: Request, spider: Spider) -> None:
-        """Log a filtered request (without ``DUPEFILTER_DEBUG`` only the first) and count it: ``dupefilter/filtered``."""
+        """Count a filtered request as ``dupefilter/filtered``, and log it (without ``DUPEFILTER_DEBUG`` the first)."""
         extra = {"spider": spider}
         if self.debug:
             self.logger.debug(

@@ -1,7 +1,7 @@
 """Priority queues of requests, for the in-process scheduler.
 
-``ScrapyPriorityQueue`` keeps one queue a priority, ``DownloaderAwarePriorityQueue`` one priority queue a download slot. To
-both, popping costs O(log n) in priorities and slots.
+``ScrapyPriorityQueue`` keeps one queue a priority, ``DownloaderAwarePriorityQueue`` one priority queue a download slot.
+To both, popping costs O(log n) in priorities and slots.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from raycrawl.crawler import Crawler
     from raycrawl.http import Request
 
-# How many slots are asked for their active downloads at each pop, in turn. Below this number of slots the choice is exact.
+# How many slots are asked for their active downloads at each pop, in turn. Up to this number the choice is exact.
 _SLOTS_ASKED = 32
 
 
@@ -46,8 +46,8 @@ class ScrapyPriorityQueue:
         downstream_queue_cls: the class of the queue of each priority, see ``raycrawl.squeues``.
         key: the folder of disk queues.
         startprios: what ``close`` returned, to go on with what is on disk.
-        start_queue_cls: the class for requests of ``Spider.start``, which come after the others of their priority. None
-            keeps all in one.
+        start_queue_cls: the class for requests of ``Spider.start``, which come after the others of their priority.
+            None keeps all in one.
 
     Attributes:
         queues: the queues that are not empty, by negated priority.
@@ -217,10 +217,10 @@ def _path_of(slot: str) -> str:
 
 
 class DownloaderAwarePriorityQueue:
-    """Gives the next request of the slot with the fewest active downloads; among equals, of the one that waited longest.
+    """Gives the next request of the slot with the fewest active downloads, of those the one that waited longest.
 
     Slots stand in a heap by what they were last known to have active. A pop asks some of them, in turn, how many they
-    have now: all, up to 32 slots; beyond that a slot's figure is a few pops old at worst times slots / 32.
+    have now: all, up to 32 slots; with more, a slot's figure is at most (slots / 32) pops old.
 
     Args:
         slot_startprios: what ``close`` returned, to go on with what is on disk.

@@ -1,8 +1,8 @@
 """Queues of requests of one priority, for the in-process scheduler: in memory, or in a file that survives.
 
-The names are those that ``SCHEDULER_DISK_QUEUE`` and ``SCHEDULER_MEMORY_QUEUE`` may have. All disk queues are SQLite files:
-a kill of the process loses nothing that was pushed, a power failure may. ``Pickle`` queues take whatever pickles in
-``meta`` and ``cb_kwargs``, ``Marshal`` queues plain values only. Only this process's own requests are ever unpickled.
+The names are those that ``SCHEDULER_DISK_QUEUE`` and ``SCHEDULER_MEMORY_QUEUE`` may have. All disk queues are SQLite
+files: a kill of the process loses nothing that was pushed, a power failure may. ``Pickle`` queues take whatever pickles
+in ``meta`` and ``cb_kwargs``, ``Marshal`` queues plain values only. Only requests that this crawl stored are unpickled.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class _FileQueue:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=OFF")
         self._db.execute("CREATE TABLE IF NOT EXISTS queue (id INTEGER PRIMARY KEY AUTOINCREMENT, item BLOB)")
+        self._count: int
         (self._count,) = self._db.execute("SELECT COUNT(*) FROM queue").fetchone()
 
     def push_bytes(self, item: bytes) -> None:

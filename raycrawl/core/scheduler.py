@@ -1,7 +1,7 @@
 """The scheduler of a crawl in one process: its contract, and the class that fulfils it.
 
-A cluster's crawl has its frontier in scheduler actors. These classes are the contract that users know: a ``SCHEDULER`` of
-their own derives from ``BaseScheduler`` (or just has its methods), or from ``Scheduler``.
+A cluster's crawl has its frontier in scheduler actors. These classes are the contract that users know: a ``SCHEDULER``
+of their own derives from ``BaseScheduler`` (or just has its methods), or from ``Scheduler``.
 """
 
 from __future__ import annotations
