@@ -40,7 +40,7 @@ class BlockingFeedStorage(ABC):
         directory = spider.crawler.settings["FEED_TEMPDIR"]
         if directory and not Path(directory).is_dir():
             raise OSError(f"FEED_TEMPDIR is not a directory: {directory}")
-        return NamedTemporaryFile(prefix="feed-", dir=directory or None)  # type: ignore[return-value]
+        return NamedTemporaryFile(prefix="feed-", dir=directory or None)
 
     def store(self, file: IO[bytes]) -> Awaitable[None] | None:
         """Store in a thread: awaitable where an event loop runs, done on return where none does."""
@@ -83,7 +83,7 @@ class FileFeedStorage:
 
     def open(self, spider: Any) -> IO[bytes]:
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-        return open(self.path, self.write_mode)  # type: ignore[return-value]  # store() closes it
+        return open(self.path, self.write_mode)  # store() closes it
 
     def store(self, file: IO[bytes]) -> None:
         file.close()

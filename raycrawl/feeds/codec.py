@@ -55,7 +55,7 @@ class ItemCodec:
         items = list(items)
         self._batch_classes.clear()
         try:
-            body = self._packer.pack(items)
+            body: bytes = self._packer.pack(items)
         except Exception:  # which item it was is found by encoding them one by one
             self._packer = self._new_packer()
             body = self._encode_singly(items, on_error)
@@ -72,14 +72,16 @@ class ItemCodec:
                     raise ValueError(f"the item {type(item).__name__} cannot travel: {error}") from error
                 on_error(item, error)
         packer = msgpack.Packer()
-        return packer.pack_array_header(len(encoded)) + b"".join(encoded)
+        header: bytes = packer.pack_array_header(len(encoded))
+        return header + b"".join(encoded)
 
     def _encode_one(self, item: Any) -> bytes:
         try:
-            return self._packer.pack(item)
+            data: bytes = self._packer.pack(item)
         except Exception:  # a cycle, deep nesting, a huge integer inside a container: pickle knows them
             self._packer = self._new_packer()
-            return self._packer.pack(_pickled(item))
+            data = self._packer.pack(_pickled(item))
+        return data
 
     def _encode_special(self, value: Any) -> Any:
         cls = type(value)
@@ -100,7 +102,8 @@ class ItemCodec:
 
     def _pack_nested(self, value: Any) -> bytes:
         # The outer packer is in use while its default() runs, so nested values need one of their own.
-        return self._new_packer().pack(value)
+        data: bytes = self._new_packer().pack(value)
+        return data
 
     def _class_blob(self, cls: type) -> bytes:
         blob = self._class_blobs.get(cls)

@@ -141,7 +141,7 @@ class Journal:
 
 
 def _frame(record: dict[str, Any]) -> bytes:
-    body = msgpack.packb(record, unicode_errors="surrogatepass")
+    body: bytes = msgpack.packb(record, unicode_errors="surrogatepass")
     return _HEADER.pack(len(body), zlib.crc32(body)) + body
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from typing import IO, Any
 from raycrawl.exporters import ParquetItemExporter
 from raycrawl.feeds.appending import end_of_existing
 from raycrawl.feeds.encoder import FeedEncoder
+from raycrawl.feeds.journal import FeedError
 from raycrawl.feeds.options import LOCAL, FeedOptions, local_path, resolve_uri
 from raycrawl.feeds.parts import Part, StreamPart, remove
 
@@ -107,6 +109,19 @@ class FeedLayout:
                 file.base, file.exporter_state = end_of_existing(target, self._new_exporter)
             else:
                 file.base = target.stat().st_size
+
+    def check(self, file: PartFile) -> None:
+        """Raises FeedError when a local feed cannot be written: better now than at the first item."""
+        if self._options.kind != LOCAL:
+            return
+        target = local_path(file.uri)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            writable = os.access(target if target.exists() else target.parent, os.W_OK) and not target.is_dir()
+        except OSError as error:
+            raise FeedError(f"the feed {file.uri} cannot be written: {error}") from error
+        if not writable:
+            raise FeedError(f"the feed {file.uri} cannot be written: no permission, or it is a directory")
 
     def open_part(self, file: PartFile, state: dict[str, Any] | None) -> Part:
         """Open a file to go on with it: from ``state``, or from nothing."""

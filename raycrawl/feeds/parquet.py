@@ -7,6 +7,8 @@ put together row group by row group, under the one schema that fits all of them.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -64,6 +66,8 @@ class ParquetPart:
         self._codec = ItemCodec()
         self._rows: list[dict[str, Any]] = []
         self._outdated: list[Path] = []
+        self._journaled_segment = -1
+        self.is_finished = False
         self.items: int = state["items"] if state else 0
         self._segment: int = state["segment"] if state else 0
         self._segments_nbytes: int = state["segments_nbytes"] if state else 0
@@ -91,7 +95,7 @@ class ParquetPart:
         written = 0
         at = 0
         while at < len(items):
-            room = self._row_group_size - len(self._rows)
+            room = max(1, self._row_group_size - len(self._rows))
             rows = [row for item in items[at : at + room] if (row := self._row(item)) is not None]
             at += room
             written += self._append(rows)
@@ -113,9 +117,13 @@ class ParquetPart:
             rows = [kept for kept in rows if kept is not row]
         self._log.append(_FRAME.pack(len(blob)) + blob)
         self._rows.extend(rows)
-        if len(self._rows) >= self._row_group_size or self._log.nbytes >= _ROW_GROUP_NBYTES:
-            self._end_segment()
+        if self._is_segment_full():
+            with contextlib.suppress(OSError):  # nothing is lost: the next flush tries again, and raises
+                self._end_segment()
         return len(rows)
+
+    def _is_segment_full(self) -> bool:
+        return len(self._rows) >= self._row_group_size or self._log.nbytes >= _ROW_GROUP_NBYTES
 
     def _end_segment(self) -> None:
         segment = self._path / f"{self._segment:06d}.parquet"
@@ -123,20 +131,26 @@ class ParquetPart:
         sink = ParquetSink(temporary, compression="snappy")  # read once more, so speed counts
         sink.write(self._builder.table(self._rows))
         sink.close()
+        if self._fsync:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         temporary.rename(segment)
-        self._segments_nbytes += segment.stat().st_size
         self._log.flush()
+        next_log = GrowingFile(self._path / f"{self._segment + 1:06d}.log", 0, fsync=self._fsync)
         self._log.close()
         self._outdated.append(self._log.path)  # until the journal knows of the segment, the log is what counts
+        self._segments_nbytes += segment.stat().st_size
         self._rows = []
         self._segment += 1
-        self._log = GrowingFile(self._log_path(), 0, fsync=self._fsync)
+        self._log = next_log
 
     def flush(self) -> dict[str, Any]:
+        if self._is_segment_full():
+            self._end_segment()
         self._log.flush()
         # Logs of segments that were journaled by the flush before this one are of no use any more.
         self._outdated = [path for path in self._outdated if not self._is_journaled(path)]
-        self._flushed_segment = self._segment
+        self._journaled_segment = self._segment
         return {
             "offset": self._log.offset,
             "items": self.items,
@@ -144,15 +158,14 @@ class ParquetPart:
             "segments_nbytes": self._segments_nbytes,
         }
 
-    _flushed_segment = -1
-
     def _is_journaled(self, log: Path) -> bool:
-        if int(log.stem) >= self._flushed_segment:
+        if int(log.stem) >= self._journaled_segment:
             return False
         remove(log)
         return True
 
     def finish(self) -> None:
+        self.is_finished = True
         if self._rows:
             self._end_segment()
 

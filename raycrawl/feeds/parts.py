@@ -18,6 +18,7 @@ class Part(Protocol):
     """One growing file of a feed."""
 
     items: int
+    is_finished: bool
 
     @property
     def nbytes(self) -> int:
@@ -30,7 +31,7 @@ class Part(Protocol):
         """Hand everything to the operating system. Returns the state from which the part can be opened again."""
 
     def finish(self) -> None:
-        """Add what ends the file; ``flush`` is called once more afterwards."""
+        """Add what ends the file; ``flush`` is called once more afterwards. A second call does nothing."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -65,7 +66,8 @@ class GrowingFile:
         self._pending.append(data)
         self.pending_nbytes += len(data)
         if self.pending_nbytes > _EARLY_WRITE_NBYTES:  # memory stays bounded when commits are rare
-            self._write(b"")
+            with contextlib.suppress(OSError):  # nothing is lost: the next flush tries again, and raises
+                self._write(b"")
 
     @property
     def nbytes(self) -> int:
@@ -78,13 +80,14 @@ class GrowingFile:
 
     def _write(self, tail: bytes) -> None:
         data = b"".join(self._pending)
-        self._pending.clear()
-        self.pending_nbytes = 0
         end = self.offset + len(data) + len(tail)
         if data or tail:
             write_all(self._fd, data + tail, self.offset)
         if end < self._end:
             os.ftruncate(self._fd, end)
+        # Only now: a write that failed (disk full) is done again by the next flush.
+        self._pending.clear()
+        self.pending_nbytes = 0
         self._end = end
         self.offset += len(data)
 
@@ -117,6 +120,7 @@ class StreamPart:
     ) -> None:
         self.path = path
         self.items: int = state["items"] if state else 0
+        self.is_finished = False
         self._encoder = encoder
         self._tail = encoder.preview_tail() if keep_valid else b""
         self._file = GrowingFile(path, state["offset"] if state else base, fsync=fsync)
@@ -140,8 +144,10 @@ class StreamPart:
         return {"offset": self._file.offset, "items": self.items, "exporter": self._encoder.state()}
 
     def finish(self) -> None:
-        self._file.append(self._encoder.finish())
-        self._tail = b""
+        if not self.is_finished:
+            self.is_finished = True
+            self._file.append(self._encoder.finish())
+            self._tail = b""
 
     def close(self) -> None:
         self._file.close()

@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,15 +135,32 @@ class Shipping:
             self._pool = None
         return tuple(self._failed)
 
-    def write_manifest(self, uri: str, files: Iterable[str], items: int) -> tuple[FailedDelivery, ...]:
-        """Deliver the list of a directory's part files. Returns all deliveries that failed."""
+    def write_manifest(self, uri: str, files: Sequence[str]) -> tuple[FailedDelivery, ...]:
+        """Deliver the list of a directory's part files. Returns all deliveries that failed.
+
+        Parts of an earlier crawl stay on the list, or with ``overwrite`` are removed.
+        """
         names = [file.rpartition("/")[2] for file in files]
+        earlier = [name for name in self._names_in(uri) if name not in names]
+        if self._options.overwrite:
+            for name in earlier:
+                self._target.remove(self._options.uri + name)
+        else:
+            names = earlier + names
         path = self._directory / "manifest.json"
-        path.write_text(json.dumps({"version": 1, "format": self._options.format, "items": items, "files": names}))
+        path.write_text(json.dumps({"version": 1, "format": self._options.format, "files": names}, indent=1))
         error = deliver_with_retries(self._target, path, uri, base=0)
         if error is not None:
             self._keep(PartFile(seq=0, uri=uri, path=path, in_place=False), path, error)
         return tuple(self._failed)
+
+    def _names_in(self, uri: str) -> list[str]:
+        data = self._target.read(uri)
+        try:
+            return [str(name) for name in json.loads(data)["files"]] if data else []
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning("The manifest %s is not one of ours (%s) and is replaced", redacted(uri), error)
+            return []
 
 
 def _default_keep_dir(settings: Any) -> Path:

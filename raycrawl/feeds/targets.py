@@ -36,6 +36,25 @@ class Target(Protocol):
     def existing(self, uri: str) -> Path | None:
         """The local file that is there now, where there is such a thing."""
 
+    def read(self, uri: str) -> bytes | None:
+        """What is there now. None when nothing is, or when this place cannot be read."""
+
+    def remove(self, uri: str) -> None:
+        """Remove what is there, if it can be."""
+
+
+class WriteOnlyTarget:
+    """What targets share that cannot look at what is there."""
+
+    def existing(self, uri: str) -> Path | None:
+        return None
+
+    def read(self, uri: str) -> bytes | None:
+        return None
+
+    def remove(self, uri: str) -> None:
+        logger.warning("%s is of an earlier crawl, and was left", redacted(uri))
+
 
 class LocalTarget:
     """A path on this machine. Written beside it, then renamed, so that readers see the old file or the new one."""
@@ -48,6 +67,13 @@ class LocalTarget:
     def existing(self, uri: str) -> Path | None:
         path = local_path(uri)
         return path if path.is_file() else None
+
+    def read(self, uri: str) -> bytes | None:
+        path = local_path(uri)
+        return path.read_bytes() if path.is_file() else None
+
+    def remove(self, uri: str) -> None:
+        local_path(uri).unlink(missing_ok=True)
 
     def deliver(self, path: Path, uri: str, base: int) -> None:
         target = local_path(uri)
@@ -72,16 +98,13 @@ class LocalTarget:
             temporary.unlink(missing_ok=True)
 
 
-class StdoutTarget:
+class StdoutTarget(WriteOnlyTarget):
     """Standard output, for what cannot be passed on as it comes: post-processed feeds and Parquet."""
 
     name = "StdoutFeedStorage"
 
     def __init__(self, sink: Callable[[bytes], None]) -> None:
         self._sink = sink
-
-    def existing(self, uri: str) -> Path | None:
-        return None
 
     def deliver(self, path: Path, uri: str, base: int) -> None:
         with path.open("rb") as source:
@@ -94,7 +117,7 @@ def _copy(path: Path, output: IO[bytes]) -> None:
         shutil.copyfileobj(source, output, 1 << 20)
 
 
-class FsspecTarget:
+class FsspecTarget(WriteOnlyTarget):
     """An object store: s3 and gs. An upload there appears when it is complete."""
 
     def __init__(self, options: FeedOptions, settings: Any) -> None:
@@ -105,24 +128,40 @@ class FsspecTarget:
             self._upload_options["ACL"] = settings.get("FEED_STORAGE_S3_ACL")
         if scheme == "gs" and settings.get("FEED_STORAGE_GCS_ACL"):
             self._upload_options["acl"] = settings.get("FEED_STORAGE_GCS_ACL")
-        self._filesystem = open_filesystem(scheme, settings)
+        self._filesystem = open_filesystem(options.uri, settings)
 
-    def existing(self, uri: str) -> Path | None:
-        return None
+    @staticmethod
+    def _key(uri: str) -> str:
+        """Bucket and key, without the credentials that may stand before them."""
+        address = uri.partition("://")[2]
+        bucket, slash, key = address.partition("/")
+        return bucket.rpartition("@")[2] + slash + key
 
     def deliver(self, path: Path, uri: str, base: int) -> None:
-        bucket_and_key = uri.partition("://")[2]
-        self._filesystem.put_file(os.fspath(path), bucket_and_key, **self._upload_options)
+        self._filesystem.put_file(os.fspath(path), self._key(uri), **self._upload_options)
+
+    def read(self, uri: str) -> bytes | None:
+        self._filesystem.invalidate_cache()
+        try:
+            data: bytes = self._filesystem.cat_file(self._key(uri))
+        except FileNotFoundError:
+            return None
+        return data
+
+    def remove(self, uri: str) -> None:
+        self._filesystem.rm_file(self._key(uri))
 
 
-def open_filesystem(scheme: str, settings: Any) -> Any:
-    """The fsspec filesystem for a scheme, with the credentials of the settings (else those of the environment).
+def open_filesystem(uri: str, settings: Any) -> Any:
+    """The fsspec filesystem for a URI, with its own credentials, else those of the settings or the environment.
 
     Raises:
         FeedError: the package that knows the scheme is missing.
     """
     import fsspec
 
+    parts = urlsplit(uri)
+    scheme = parts.scheme
     options: dict[str, Any] = {"skip_instance_cache": True}
     if scheme == "s3":
         client = {
@@ -132,8 +171,8 @@ def open_filesystem(scheme: str, settings: Any) -> Any:
             "verify": settings.get("AWS_VERIFY"),
         }
         options.update(
-            key=settings.get("AWS_ACCESS_KEY_ID"),
-            secret=settings.get("AWS_SECRET_ACCESS_KEY"),
+            key=unquote(parts.username) if parts.username else settings.get("AWS_ACCESS_KEY_ID"),
+            secret=unquote(parts.password) if parts.password else settings.get("AWS_SECRET_ACCESS_KEY"),
             token=settings.get("AWS_SESSION_TOKEN"),
             client_kwargs={key: value for key, value in client.items() if value is not None},
         )
@@ -149,7 +188,7 @@ def open_filesystem(scheme: str, settings: Any) -> Any:
         raise FeedError(f"feeds cannot be written to {scheme}:// here ({error}){hint}") from error
 
 
-class FtpTarget:
+class FtpTarget(WriteOnlyTarget):
     """An FTP server: stored under a temporary name and renamed, or appended to when ``overwrite`` is off."""
 
     name = "FTPFeedStorage"
@@ -159,9 +198,6 @@ class FtpTarget:
         self._active = settings.getbool("FEED_STORAGE_FTP_ACTIVE")
         self._user = settings.get("FTP_USER") or "anonymous"
         self._password = settings.get("FTP_PASSWORD") or ""
-
-    def existing(self, uri: str) -> Path | None:
-        return None
 
     def deliver(self, path: Path, uri: str, base: int) -> None:
         from raycrawl.feeds.ftp import store_file
@@ -181,7 +217,7 @@ class FtpTarget:
             )
 
 
-class StorageTarget:
+class StorageTarget(WriteOnlyTarget):
     """A storage class of the user's ``FEED_STORAGES``: ``open(spider)`` a file, fill it, ``store(file)``."""
 
     def __init__(self, storage_class: Any, options: FeedOptions, spider: Any, crawler: Any) -> None:
@@ -190,9 +226,6 @@ class StorageTarget:
         self._options = options
         self._spider = spider
         self._crawler = crawler
-
-    def existing(self, uri: str) -> Path | None:
-        return None
 
     def deliver(self, path: Path, uri: str, base: int) -> None:
         from raycrawl.extensions.feedexport import build_storage

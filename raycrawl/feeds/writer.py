@@ -24,7 +24,7 @@ from raycrawl.feeds.layout import FeedLayout, PartFile, discard
 from raycrawl.feeds.options import STDOUT, FeedOptions, timestamp
 from raycrawl.feeds.parts import Part
 from raycrawl.feeds.shipping import FailedDelivery, Shipping
-from raycrawl.feeds.targets import StorageTarget, make_target
+from raycrawl.feeds.targets import StorageTarget, make_target, redacted
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +104,7 @@ class FeedWriter:
         )
         self._streams = self.options.kind == STDOUT and not (self.options.postprocessing or self._layout.is_parquet)
         self._uncommitted: dict[bytes, None] = {}
+        self._waiting: list[Any] = []
         self._part: Part | None = None
         self._file: PartFile | None = None
         self._full: list[tuple[Part, PartFile]] = []
@@ -122,7 +123,8 @@ class FeedWriter:
             Whether there was something to go on with.
 
         Raises:
-            FeedError: another process writes the feed, or its file was cut or replaced behind its back.
+            FeedError: another process writes the feed, its file was cut or replaced behind its back, what is there
+                cannot be appended to, or the directory cannot be written.
         """
         found = self._journal.open()
         if found and not resume:
@@ -140,6 +142,7 @@ class FeedWriter:
                 "started": timestamp(self._now().replace(microsecond=0, tzinfo=None)),
                 "seq": 0, "total": 0, "emitted": 0, "current": None, "ready": [], "closed": False,
             }  # fmt: skip
+            self._layout.check(self._new_file(1))
         return found
 
     def recover(self) -> None:
@@ -177,32 +180,47 @@ class FeedWriter:
             fresh.extend(items)
         if skipped:
             self._count("duplicate_pages", skipped)
-        accepts = self.options.accepts
-        self._add(fresh if accepts is None else [item for item in fresh if accepts(item)])
+        self._waiting.extend(fresh if self.options.accepts is None else self._accepted(fresh, self.options.accepts))
+        try:
+            self._add_waiting()
+        except OSError as error:  # a full disk, say: ``commit`` tries again, and raises
+            logger.warning("Feed %s cannot be written now: %s", redacted(self.options.uri), error)
         return skipped
 
-    def _add(self, items: list[Any]) -> None:
-        at = 0
-        while at < len(items):
+    def _accepted(self, items: list[Any], accepts: Callable[[Any], bool]) -> list[Any]:
+        accepted = []
+        for item in items:
+            try:
+                if accepts(item):
+                    accepted.append(item)
+            except Exception:
+                self._count("items_dropped")
+                logger.exception("The item filter of the feed %s failed, so an item is missing", self.options.uri)
+        return accepted
+
+    def _add_waiting(self) -> None:
+        while self._waiting:
             if self._part is None:
                 self._begin_part()
             part = self._part
             assert part is not None
-            room = self.options.batch_item_count - part.items if self.options.batch_item_count else len(items)
-            chunk = items[at : at + room] if at or room < len(items) else items
+            batch = self.options.batch_item_count
+            chunk = self._waiting[: batch - part.items] if batch else self._waiting
+            self._waiting = self._waiting[len(chunk) :] if batch else []
             self._state["total"] += part.add(chunk)
-            at += len(chunk)
             if self._layout.is_full(part):
                 self._end_part()
 
     def _begin_part(self) -> None:
-        self._state["seq"] += 1
-        self._file = self._layout.new_file(
-            self._state["seq"], self._state["started"], timestamp(self._now().replace(tzinfo=None)),
-            again=self._state.get("finished", False),
-        )  # fmt: skip
-        self._journal.intend(self._file.to_dict())
-        self._part = self._layout.open_part(self._file, None)
+        file = self._new_file(self._state["seq"] + 1)
+        self._journal.intend(file.to_dict())
+        self._part = self._layout.open_part(file, None)
+        self._file = file
+        self._state["seq"] = file.seq
+
+    def _new_file(self, seq: int) -> PartFile:
+        now = timestamp(self._now().replace(tzinfo=None))
+        return self._layout.new_file(seq, self._state["started"], now, again=self._state.get("finished", False))
 
     def _end_part(self) -> None:
         assert self._part is not None
@@ -213,9 +231,14 @@ class FeedWriter:
         self._part = self._file = None
 
     def commit(self) -> None:
-        """Flush and journal. When it returns, a kill loses nothing of what was written before."""
+        """Flush and journal. When it returns, a kill loses nothing of what was written before.
+
+        Raises:
+            OSError: the disk is full or gone. Nothing is lost or doubled: call it again when there is room.
+        """
         if not self._uncommitted and not self._full:
             return
+        self._add_waiting()
         for part, _ in self._full:
             part.flush()
         self._journal_now([file for _, file in self._full])
@@ -274,7 +297,7 @@ class FeedWriter:
         failed = self._shipping.wait()
         files = (*self._journal.files, *([self._file.uri] if self._file else []))
         if self.options.is_directory and files:
-            failed = self._shipping.write_manifest(self._layout.manifest_uri, files, self._state["total"])
+            failed = self._shipping.write_manifest(self._layout.manifest_uri, files)
         self._state["closed"] = True
         self._record()
         self._journal.close()
@@ -289,7 +312,7 @@ class FeedWriter:
         resumed, and when it is finished but killed before that is written down. Only a delivered spool file is gone.
         """
         delivered = final and not file.in_place and not self._streams
-        if not delivered:
+        if not delivered and not part.is_finished:
             self._journal_now()
         part.finish()
         part.flush()
