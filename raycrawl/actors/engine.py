@@ -49,7 +49,6 @@ class ExecutionEngine:
         self._batches: dict[tuple[int, int], bytes] = {}
         self._poison: dict[int, bytes] = {}
         self._forgettable: list[bytes] = []
-        self._finish_reason = ""
         self.core: EngineCore
 
     async def begin(self, myself: Any = None) -> dict[str, Any]:
@@ -304,7 +303,6 @@ class ExecutionEngine:
     # The end.
 
     async def _finish(self, reason: str) -> None:
-        self._finish_reason = reason
         self.crew.leave()
         self.core_stats()
         await self.closing.run(reason)
@@ -357,7 +355,7 @@ class ExecutionEngine:
 
     async def watch(self, timeout_s: float) -> bytes:
         """What has happened since the last call: log lines, status, the end. Answers within ``timeout_s``."""
-        return await self.record.watch(timeout_s, self.core, self._finish_reason)
+        return await self.record.watch(timeout_s, self.core)
 
     async def dismiss(self) -> None:
         """The driver has all that it wants: the remaining processes may end."""

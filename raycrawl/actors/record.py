@@ -17,6 +17,7 @@ from raycrawl.actors.logs import LogShip
 from raycrawl.actors.process import Boot, Health, stand_in_spider
 
 from raycrawl.core.facade import EngineStatus, ExecutionEngine
+from raycrawl.core.lifecycle import State
 from raycrawl.core.messages import LeasedRecord, LogLine, Page, Report, RequestRecord, SlotNotice
 from raycrawl.exceptions import CloseSpider, DontCloseSpider
 
@@ -169,7 +170,7 @@ class Record:
 
     # The driver.
 
-    async def watch(self, timeout_s: float, core: EngineCore, finish_reason: str) -> bytes:
+    async def watch(self, timeout_s: float, core: EngineCore) -> bytes:
         """A Snapshot, as soon as there are log lines or the end, at the latest in ``timeout_s``."""
         if not self._lines and not self.finished.is_set():
             self._news.clear()
@@ -178,9 +179,9 @@ class Record:
             for waiter in waiters:
                 waiter.cancel()
         lines, self._lines = list(self._lines), deque(maxlen=LOG_LINES_KEPT)
-        return msgspec.msgpack.encode(self._snapshot(core, finish_reason, lines))
+        return msgspec.msgpack.encode(self._snapshot(core, lines))
 
-    def _snapshot(self, core: EngineCore, finish_reason: str, lines: list[LogLine]) -> Snapshot:
+    def _snapshot(self, core: EngineCore, lines: list[LogLine]) -> Snapshot:
         get = self.stats.get_value
         pages, now_s = get("response_received_count", 0), time.monotonic()
         reason = core.backout_reason()
@@ -194,7 +195,7 @@ class Record:
             pages_per_s=self._rate(pages, now_s),
             elapsed_s=now_s - self._started_s,
             backout_reason=reason.value if reason else "",
-            finish_reason=finish_reason,
+            finish_reason=core.close_reason if core.state is State.CLOSED else "",
             finished=self.finished.is_set(),
             failed_feeds=self.failed_feeds,
             audit=self.audit,

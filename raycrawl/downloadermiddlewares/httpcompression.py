@@ -128,14 +128,14 @@ def _split(codings: list[bytes]) -> tuple[list[bytes], list[bytes]]:
 
 
 def _decoded(response: Response, body: bytes, kept: list[bytes]) -> Response:
-    response_class = responsetypes.from_args(headers=response.headers, url=response.url, body=body)
-    changes: dict[str, Any] = {"body": body}
+    headers = response.headers.copy()
+    if kept:
+        headers[b"Content-Encoding"] = kept
+    else:
+        del headers[b"Content-Encoding"]
+    response_class = responsetypes.from_args(headers=headers, url=response.url, body=body)
+    changes: dict[str, Any] = {"body": body, "headers": headers}
     if issubclass(response_class, TextResponse):
         # A TextResponse passes its encoding on when it is replaced; here it has to be found anew.
         changes["encoding"] = None
-    decoded = response.replace(cls=response_class, **changes)
-    if kept:
-        decoded.headers[b"Content-Encoding"] = kept
-    else:
-        del decoded.headers[b"Content-Encoding"]
-    return decoded
+    return response.replace(cls=response_class, **changes)

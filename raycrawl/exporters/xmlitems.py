@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from email.charset import ALIASES
 from typing import IO, Any
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
@@ -17,6 +18,7 @@ _START = "A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1f
 _START += "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
 _NAME = re.compile(f"[{_START}][-.0-9\u00b7\u0300-\u036f\u203f\u2040{_START}]*")
 _NOT_IN_NAME = re.compile(f"[^-.0-9\u00b7\u0300-\u036f\u203f\u2040{_START}]")
+_REGISTERED_NAMES = {alias: name for alias, name in ALIASES.items() if alias.startswith("latin")}
 _NO_ATTRIBUTES = AttributesImpl({})
 
 
@@ -48,7 +50,8 @@ class XmlItemExporter(BaseItemExporter):
         self.stream = io.TextIOWrapper(
             file, encoding=self.encoding, errors="xmlcharrefreplace", newline="\n", write_through=True
         )
-        self.xg = XMLGenerator(self.stream, encoding=self.encoding)
+        # "latin-1" is Python's name for what XML readers know by its registered name
+        self.xg = XMLGenerator(self.stream, encoding=_REGISTERED_NAMES.get(self.encoding.lower(), self.encoding))
 
     def _newline(self, *, between_items: bool = False) -> None:
         if self.indent is not None and (self.indent > 0 or between_items):

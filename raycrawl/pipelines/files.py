@@ -50,6 +50,12 @@ logger = logging.getLogger(__name__)
 _DAY_S = 24 * 3600
 # Python's own table: with the machine's /etc/mime.types a URL would have another name on another node.
 _MIME = mimetypes.MimeTypes()
+# What that table lacks and the web is full of.
+_FURTHER_EXTENSIONS = frozenset(
+    """.7z .apk .avif .azw3 .bz2 .deb .djvu .dmg .docm .docx .epub .flac .flv .geojson .gpx .gz .heic .heif .iso .jar
+    .jsonl .jxl .kml .kmz .m4a .m4v .md .mkv .mobi .msi .odp .ods .odt .ogg .ogv .opus .parquet .pptm .pptx .rar .rpm
+    .rtf .tgz .torrent .ttf .wasm .webm .webp .woff .woff2 .xlsm .xlsx .xz .yaml .yml .zst""".split()
+)
 
 
 class FilesPipeline(MediaPipeline):
@@ -269,7 +275,7 @@ def _sha1(url: str) -> str:
 def _extension(url: str) -> str:
     known = _MIME.types_map[True]
     extension = PurePosixPath(urlsplit(url).path).suffix.lower()
-    if extension in known:
+    if extension in known or extension in _FURTHER_EXTENSIONS:
         return extension
     media_type = _MIME.guess_type(url)[0]
     return (_MIME.guess_extension(media_type) or "") if media_type else ""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _MARK = "RAYCRAWL_BENCH_MARK"
@@ -44,9 +44,19 @@ class Usage:
 
 
 def measure(
-    command: Sequence[str], *, cwd: Path, output: Path, timeout_s: float = 600, env: dict[str, str] | None = None
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    output: Path,
+    timeout_s: float = 600,
+    env: dict[str, str] | None = None,
+    on_actor: Callable[[str, int], None] | None = None,
 ) -> Usage:
     """Run the command to its end and count. Its standard output and error go to ``output``.
+
+    Args:
+        env: added to the environment.
+        on_actor: called with kind and process id when one of its processes becomes a Ray actor.
 
     Raises:
         subprocess.TimeoutExpired: it was killed after ``timeout_s``.
@@ -56,7 +66,7 @@ def measure(
     started_s = time.monotonic()
     with output.open("wb") as sink:
         process = subprocess.Popen(command, cwd=cwd, stdout=sink, stderr=subprocess.STDOUT, env=environ)
-    sampler = _Sampler(mark)
+    sampler = _Sampler(mark, on_actor)
     sampler.start()
     try:
         code = process.wait(timeout=timeout_s)
@@ -74,8 +84,9 @@ def measure(
 class _Sampler(threading.Thread):
     """Looks at /proc until it is stopped. Owns ``_last``: the latest CPU seconds of each process ever seen."""
 
-    def __init__(self, mark: str) -> None:
+    def __init__(self, mark: str, on_actor: Callable[[str, int], None] | None) -> None:
         super().__init__(name="sampler", daemon=True)
+        self._on_actor = on_actor
         self._mark = f"{_MARK}={mark}".encode()
         self._stopped = threading.Event()
         self._last: dict[int, float] = {}
@@ -127,7 +138,10 @@ class _Sampler(threading.Thread):
             return None  # gone: what was counted stays
         self._last[pid] = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
         if command_line:  # empty for a zombie
-            self._kinds[pid] = kind_of(command_line)
+            kind, before = kind_of(command_line), self._kinds.get(pid)
+            self._kinds[pid] = kind
+            if kind != before and kind.startswith("ray::") and kind != "ray::IDLE" and self._on_actor is not None:
+                self._on_actor(kind, pid)
         return self._last[pid]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tests.bench.processes import Usage, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.bench.site import LoggedRequest, Server
 
@@ -94,11 +94,11 @@ def _without_port(url: str) -> str:
 
 def crawl_with_raycrawl(
     server: Server, start_urls: Sequence[str], work: Path, settings: Mapping[str, str] | None = None,
-    wrapper: Sequence[str] = (),
+    on_actor: Callable[[str, int], None] | None = None,
 ) -> Crawled:  # fmt: skip
     """The crawl with this repository's raycrawl, its Ray started and ended by it."""
-    command = [*wrapper, sys.executable, "-m", "raycrawl"]
-    return _crawl("raycrawl", command, server, start_urls, work, {**COMMON_SETTINGS, **(settings or {})})
+    command = [sys.executable, "-m", "raycrawl"]
+    return _crawl("raycrawl", command, server, start_urls, work, {**COMMON_SETTINGS, **(settings or {})}, on_actor)
 
 
 def crawl_with_scrapy(
@@ -109,7 +109,13 @@ def crawl_with_scrapy(
 
 
 def _crawl(
-    who: str, command: Sequence[str], server: Server, start_urls: Sequence[str], work: Path, settings: Mapping[str, str]
+    who: str,
+    command: Sequence[str],
+    server: Server,
+    start_urls: Sequence[str],
+    work: Path,
+    settings: Mapping[str, str],
+    on_actor: Callable[[str, int], None] | None = None,
 ) -> Crawled:
     directory = work / who
     directory.mkdir(exist_ok=True)
@@ -120,7 +126,11 @@ def _crawl(
     before = server.mark()
     env = {"PYTHONPATH": str(REPOSITORY)} if who == "raycrawl" else {}
     usage = measure(
-        [*command, "runspider", str(spider), "-O", f"{feed}:jsonlines", *options], cwd=directory, output=output, env=env
+        [*command, "runspider", str(spider), "-O", f"{feed}:jsonlines", *options],
+        cwd=directory,
+        output=output,
+        env=env,
+        on_actor=on_actor,
     )
     text = output.read_text(encoding="utf-8", errors="replace")
     lines = feed.read_text(encoding="utf-8").splitlines() if feed.exists() else []

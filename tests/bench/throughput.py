@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,8 @@ def main(argv: Sequence[str]) -> int:
             print(f"{options.pages} pages of 16 KB with 32 links each, served by {server.kind}", flush=True)
             start_urls = [f"http://127.0.0.1:{server.port}/p/0.html"]
             profiler = _Profiler(work) if options.profile else None
-            runs = [crawl_with_raycrawl(server, start_urls, work, _settings(options))]
+            on_actor = profiler.attach if profiler is not None else None
+            runs = [crawl_with_raycrawl(server, start_urls, work, _settings(options), on_actor)]
             if profiler is not None:
                 profiler.stop()
             if options.scrapy_python:
@@ -112,47 +113,41 @@ def _print_actors(run: Crawled) -> None:
         print(f"{kind:<28}{seconds:8.2f}{seconds * 1000 / pages:9.3f}{len(run.usage.pids[kind]):11}")
 
 
-class _Profiler(threading.Thread):
+class _Profiler:
     """py-spy on each actor from when it appears, if py-spy is installed: the functions with most own time, by actor."""
 
     def __init__(self, work: Path) -> None:
-        super().__init__(daemon=True)
         beside = Path(sys.executable).with_name("py-spy")
         self._program = str(beside) if beside.exists() else shutil.which("py-spy")
         self._work = work
         self._running: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
-        self._stopped = threading.Event()
-        self._others = {pid for _, pid in _actors()}
         if self._program is None:
             print("py-spy is not installed: CPU by actor only")
-        else:
-            self.start()
 
-    def run(self) -> None:
-        while not self._stopped.wait(0.3):
-            for kind, pid in _actors():
-                if pid not in self._others:
-                    self._others.add(pid)
-                    self._running[kind, pid] = self._attach(pid)
-
-    def _attach(self, pid: int) -> subprocess.Popen[bytes]:
-        assert self._program is not None
-        command = [
-            self._program, "record", "--nonblocking", "-r", "100", "-d", "600", "-f", "raw", "-o",
-            str(self._work / f"{pid}.raw"), "-p", str(pid),
-        ]  # fmt: skip
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def attach(self, kind: str, pid: int) -> None:
+        """Begin to look at an actor."""
+        if self._program is None:
+            return
+        command = [self._program, "record", "--nonblocking", "--rate", "100", "--duration", "600", "--format", "raw"]
+        command += ["--output", str(self._work / f"{pid}.raw"), "--pid", str(pid)]
+        self._running[kind, pid] = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def stop(self) -> None:
-        self._stopped.set()
-        if self.ident is not None:
-            self.join()
+        """Wait until all have written what they saw; they end with their actors, or are told to."""
         for process in self._running.values():
-            process.wait(timeout=30)
+            try:
+                process.wait(timeout=3)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)
+        for process in self._running.values():
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     def print(self) -> None:
-        """The ten functions with the most own samples of each actor."""
-        for (kind, pid), _ in sorted(self._running.items()):
+        """The functions with the most own samples of each actor."""
+        for kind, pid in sorted(self._running):
             file = self._work / f"{pid}.raw"
             if file.exists():
                 _print_functions(f"{kind} ({pid})", file.read_text(encoding="utf-8", errors="replace"))
@@ -168,18 +163,3 @@ def _print_functions(title: str, stacks: str) -> None:
     print(f"\n{title}: {total} samples")
     for function, count in sorted(own.items(), key=lambda pair: -pair[1])[:12]:
         print(f"  {count * 100 / total:5.1f} %  {function}")
-
-
-def _actors() -> list[tuple[str, int]]:
-    from tests.bench.processes import kind_of
-
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                kind = kind_of((entry / "cmdline").read_bytes())
-            except OSError:
-                continue
-            if kind.startswith("ray::") and kind != "ray::IDLE":
-                found.append((kind, int(entry.name)))
-    return found
