@@ -46,7 +46,8 @@ class AddonManager:
                     logger.warning("Disabled the add-on %s: %s", entry, error.args[0], extra={"crawler": self.crawler})
                 continue
             self.addons.append(addon)
-        logger.info("Enabled addons: %r", self.addons, extra={"crawler": self.crawler})
+        if self.addons:
+            logger.info("Enabled add-ons: %r", self.addons, extra={"crawler": self.crawler})
 
     @classmethod
     def load_pre_crawler_settings(cls, settings: BaseSettings) -> None:

@@ -42,21 +42,20 @@ class Hook(NamedTuple):
     owner: Any
 
 
-class _WarnedOnce:
-    """The (class, hook) pairs whose older spelling was already reported."""
-
-    def __init__(self) -> None:
-        self._seen: set[tuple[str, str]] = set()
-
-    def warn(self, component: Any, hook: str, message: str) -> None:
-        owner = type(component)
-        key = (f"{owner.__module__}.{owner.__qualname__}", hook)
-        if key not in self._seen:
-            self._seen.add(key)
-            warnings.warn(message, ScrapyDeprecationWarning, stacklevel=4)
+_warned_classes: set[str] = set()
 
 
-_older_spellings = _WarnedOnce()
+def _warn_older_spelling(component: Any, hook: str) -> None:
+    """Once per class: what one hook says is true of the class's other hooks, too."""
+    path = f"{type(component).__module__}.{type(component).__qualname__}"
+    if path not in _warned_classes:
+        _warned_classes.add(path)
+        warnings.warn(
+            f"{path}.{hook}() takes a spider argument, which is the older spelling: use crawler.spider, from "
+            "from_crawler(), instead",
+            ScrapyDeprecationWarning,
+            stacklevel=4,
+        )
 
 
 def wants_spider(method: Callable[..., Any], arguments: int) -> bool | None:
@@ -97,12 +96,7 @@ def bind_hook(component: Any, name: str, arguments: int, get_spider: Callable[[]
     if wanted is False:
         return Hook(method, is_async, is_asyncgen, component)
     if wanted and _is_users(component):
-        _older_spellings.warn(
-            component,
-            name,
-            f"{type(component).__module__}.{type(component).__qualname__}.{name}() takes a spider argument, which is "
-            "the older spelling: use crawler.spider, from from_crawler(), instead",
-        )
+        _warn_older_spelling(component, name)
     by_name = "spider" in inspect.signature(method).parameters
     return Hook(_with_spider(method, get_spider, by_name), is_async, is_asyncgen, component)
 
