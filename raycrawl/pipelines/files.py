@@ -52,10 +52,14 @@ _DAY_S = 24 * 3600
 _MIME = mimetypes.MimeTypes()
 # What that table lacks and the web is full of.
 _FURTHER_EXTENSIONS = frozenset(
-    """.7z .apk .avif .azw3 .bz2 .deb .djvu .dmg .docm .docx .epub .flac .flv .geojson .gpx .gz .heic .heif .iso .jar
-    .jsonl .jxl .kml .kmz .m4a .m4v .md .mkv .mobi .msi .odp .ods .odt .ogg .ogv .opus .parquet .pptm .pptx .rar .rpm
-    .rtf .tgz .torrent .ttf .wasm .webm .webp .woff .woff2 .xlsm .xlsx .xz .yaml .yml .zst""".split()
-)
+    [
+        ".7z", ".apk", ".avif", ".azw3", ".bz2", ".deb", ".djvu", ".dmg", ".docm", ".docx", ".epub", ".flac",
+        ".flv", ".geojson", ".gpx", ".gz", ".heic", ".heif", ".iso", ".jar", ".jsonl", ".jxl", ".kml", ".kmz",
+        ".m4a", ".m4v", ".md", ".mkv", ".mobi", ".msi", ".odp", ".ods", ".odt", ".ogg", ".ogv", ".opus",
+        ".parquet", ".pptm", ".pptx", ".rar", ".rpm", ".rtf", ".tgz", ".torrent", ".ttf", ".wasm", ".webm", ".webp",
+        ".woff", ".woff2", ".xlsm", ".xlsx", ".xz", ".yaml", ".yml", ".zst",
+    ]
+)  # fmt: skip
 
 
 class FilesPipeline(MediaPipeline):
