@@ -140,7 +140,7 @@ class _Sampler(threading.Thread):
         if command_line:  # empty for a zombie
             kind, before = kind_of(command_line), self._kinds.get(pid)
             self._kinds[pid] = kind
-            if kind != before and kind.startswith("ray::") and kind != "ray::IDLE" and self._on_actor is not None:
+            if kind != before and _is_actor(kind) and self._on_actor is not None:
                 self._on_actor(kind, pid)
         return self._last[pid]
 
@@ -167,3 +167,8 @@ def _memory(pid: int) -> tuple[int, int]:
         return 0, 0
     found = dict(re.findall(r"^(Pss|Rss):\s+(\d+) kB", text, flags=re.MULTILINE))
     return int(found.get("Pss", 0)) * 1024, int(found.get("Rss", 0)) * 1024
+
+
+def _is_actor(kind: str) -> bool:
+    """A worker that has become an actor: not an idle one, not one of Ray's agents."""
+    return kind.startswith("ray::") and kind != "ray::IDLE" and not kind.endswith("Agent")
