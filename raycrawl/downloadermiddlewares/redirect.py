@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urldefrag
 
 from raycrawl.exceptions import IgnoreRequest, NotConfigured
 from raycrawl.http import HtmlResponse
@@ -161,6 +161,7 @@ class RedirectMiddleware(BaseRedirectMiddleware):
 
 
 def _location(request: Request, response: Response) -> str | None:
+    """Where the response leads; None when no browser would go there."""
     raw = response.headers.get(b"Location") or b""
     try:
         location = raw.decode("utf-8")
@@ -171,7 +172,7 @@ def _location(request: Request, response: Response) -> str | None:
     try:
         url = join_url(request.url, location.strip())
     except ValueError:
-        url = urljoin(request.url, location.strip())
+        return None
     if "#" not in url:  # RFC 9110 section 10.2.2: the fragment is inherited
         fragment = urldefrag(request.url).fragment
         if fragment:
@@ -197,7 +198,10 @@ class MetaRefreshMiddleware(BaseRedirectMiddleware):
             or _is_exempt(request, response.status)
         ):
             return response
-        interval, url = get_meta_refresh(response, ignore_tags=self._ignore_tags)
+        try:
+            interval, url = get_meta_refresh(response, ignore_tags=self._ignore_tags)
+        except ValueError:  # a URL that cannot be parsed
+            return response
         if interval is None or not url or interval >= self._maxdelay:
             return response
         redirected = self._redirect_request_using_get(request, url)
