@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from raycrawl.actors.channel import Channel, PeerDied
-from raycrawl.actors.loop import CallLaterOnce, Tasks
+from raycrawl.actors.loop import Paced, Tasks
 from raycrawl.core.messages import Page, PageFetched
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -35,7 +35,7 @@ class Deliverer:
         credit_nbytes: int = 5_000_000,
     ) -> None:
         self._channel, self._tasks = channel, tasks
-        self._batch, self._nbytes, self._delay_s = batch, nbytes, delay_s
+        self._batch, self._nbytes = batch, nbytes
         self._credit_nbytes = credit_nbytes
         self._on_sent = on_sent
         self._pages: list[Page] = []
@@ -43,23 +43,25 @@ class Deliverer:
         self._held_nbytes = 0
         self._answers: dict[int, list[Page]] = {}
         self._load: dict[str, int] = {}
-        self._timer = CallLaterOnce(self.flush)
+        self._timer = Paced(self.flush, delay_s)
 
     def undelivered(self) -> list[bytes]:
         """Ids of the pages that wait here."""
         return [page.id for page in self._pages]
 
-    def add(self, page: Page, nbytes: int, *, urgent: bool, to: int | None = None) -> None:
+    def add(self, page: Page, nbytes: int, *, to: int | None = None) -> None:
         """Takes a page; one that answers a download() goes ``to`` the Scraper that asked."""
         if to is not None:
             self._answers.setdefault(to, []).append(page)
-            self._timer.schedule(0.0 if urgent else self._delay_s)
+            self._timer.want()
             return
         self._pages.append(page)
         self._sizes.append(nbytes)
         self._held_nbytes += nbytes
-        full = len(self._pages) >= self._batch or self._held_nbytes >= self._nbytes
-        self._timer.schedule(0.0 if urgent or full else self._delay_s)
+        if len(self._pages) >= self._batch or self._held_nbytes >= self._nbytes:
+            self._timer.now()
+        else:
+            self._timer.want()
 
     def flush(self) -> None:
         """Sends what has been gathered, as far as there is credit."""
@@ -69,7 +71,7 @@ class Deliverer:
         while self._pages:
             peer = self._choose()
             if peer is None:
-                self._timer.schedule(NO_SCRAPER_WAIT_S)
+                asyncio.get_running_loop().call_later(NO_SCRAPER_WAIT_S, self._timer.want)
                 return
             self._send_batch(peer)
 
@@ -102,4 +104,4 @@ class Deliverer:
         finally:
             self._load[peer] -= load
             if self._pages:
-                self._timer.schedule(0.0)
+                self._timer.want()

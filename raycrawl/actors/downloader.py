@@ -257,13 +257,13 @@ class Downloader(CrawlProcess):
             logger.log(*logformatter_adapter(kwargs), exc_info=error if not _is_expected(error) else None)
 
     def _deliver(self, job: _Job, page: Page, nbytes: int) -> None:
-        self.deliverer.add(page, nbytes, urgent=self._pool.transferring == 0, to=job.scraper if job.answer else None)
+        self.deliverer.add(page, nbytes, to=job.scraper if job.answer else None)
         self._jobs.pop(job.id, None)
 
     def _end(self, job: _Job, outcome: Outcome) -> None:
         self._jobs.pop(job.id, None)
         if not job.answer:
-            self.reporter.ended(job.id, outcome, urgent=not self._jobs)
+            self.reporter.ended(job.id, outcome)
 
     # Slots.
 

@@ -98,6 +98,7 @@ class ExecutionEngine:
             scrapers=boot.scrapers,
             limits=limits,
             close_if_idle=boot.close_if_idle,
+            pace_s=boot.batch_delay_s,
         )
 
     # Events in.

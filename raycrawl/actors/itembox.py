@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from raycrawl.actors.channel import Channel
-from raycrawl.actors.loop import CallLaterOnce, Tasks
+from raycrawl.actors.loop import Paced, Tasks
 from raycrawl.feeds.codec import ItemCodec
 
 ITEMS_PER_BATCH = 1000
@@ -49,14 +49,14 @@ class ItemBox:
 
     def __init__(self, channel: Channel, tasks: Tasks, *, feeds: int, delay_s: float) -> None:
         self._channel, self._tasks = channel, tasks
-        self._feeds, self._delay_s = feeds, delay_s
+        self._feeds = feeds
         self._codec = ItemCodec()
         self._parts: dict[tuple[bytes, int], tuple[list[tuple[int, bytes]], ItemSource]] = {}
         self._heads: dict[bytes, int] = {}
         self._count = 0
         self._room: list[asyncio.Future[None]] = []
         self.nbytes = 0
-        self._timer = CallLaterOnce(self.flush)
+        self._timer = Paced(self.flush, delay_s)
 
     def add(self, item: Any, source: ItemSource) -> None:
         """Takes an item. Raises: ValueError when it cannot travel."""
@@ -77,7 +77,7 @@ class ItemBox:
         if self._count >= ITEMS_PER_BATCH:
             self.flush()
         else:
-            self._timer.schedule(self._delay_s)
+            self._timer.want()
 
     def needs_room(self) -> bool:
         """True: the feeds lag behind, ``await room()`` before adding more."""

@@ -40,6 +40,37 @@ class CallLaterOnce:
         self._func()
 
 
+class Paced:
+    """Runs a function soon after it is wanted, and then at most once every ``interval_s`` seconds.
+
+    The first wish after a rest is granted at once, so an idle crawl answers quickly; under load the wishes gather, so
+    that messages are large. ``now()`` is for a batch that is full.
+    """
+
+    def __init__(self, func: Callable[[], None], interval_s: float) -> None:
+        self._func = func
+        self._interval_s = interval_s
+        self._ran_s = float("-inf")
+        self._timer = CallLaterOnce(self._run)
+
+    def want(self) -> None:
+        """Run when it is time."""
+        wait_s = self._ran_s + self._interval_s - asyncio.get_running_loop().time()
+        self._timer.schedule(max(0.0, wait_s))
+
+    def now(self) -> None:
+        """Run in this turn of the loop."""
+        self._timer.schedule(0.0)
+
+    def cancel(self) -> None:
+        """Forget the wish."""
+        self._timer.cancel()
+
+    def _run(self) -> None:
+        self._ran_s = asyncio.get_running_loop().time()
+        self._func()
+
+
 class Tasks:
     """The tasks of one actor: kept from the garbage collector, their errors logged, awaited or cancelled at the end."""
 

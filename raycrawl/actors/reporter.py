@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 
 from raycrawl.actors.channel import Channel, PeerDied
-from raycrawl.actors.loop import CallLaterOnce, Tasks
+from raycrawl.actors.loop import Paced, Tasks
 from raycrawl.core.facade import EngineStatus
 from raycrawl.core.messages import Ack, LogLine, Outcome, PageFetched, Report, SlotNotice
 
@@ -22,7 +23,7 @@ _decode_status = msgspec.msgpack.Decoder(EngineStatus).decode
 class Reporter:
     """Buffers facts and sends them, one message at a time, so that the next one gathers while the last travels.
 
-    A message leaves when ``batch`` pages have ended, or ``delay_s`` after the first fact, or at once when ``urgent``.
+    A message leaves when ``batch`` pages have ended, else at most one every ``interval_s``.
     ``take_stats`` gives the stats since the last call (None: no change), ``on_status`` gets the engine's answer.
     """
 
@@ -34,18 +35,18 @@ class Reporter:
         sender: str,
         incarnation: int,
         batch: int,
-        delay_s: float,
+        interval_s: float,
         take_stats: Callable[[], Any],
         on_status: Callable[[EngineStatus], None],
     ) -> None:
         self._channel, self._tasks = channel, tasks
         self._sender, self._incarnation = sender, incarnation
-        self._batch, self._delay_s = batch, delay_s
+        self._batch = batch
         self._take_stats, self._on_status = take_stats, on_status
         self._stats_at_s = 0.0
         self._seq = 0
         self._sending = False
-        self._timer = CallLaterOnce(self._send_soon)
+        self._timer = Paced(self._send_soon, interval_s)
         self._fetched: list[PageFetched] = []
         self._acks: list[Ack] = []
         self._released: list[bytes] = []
@@ -63,15 +64,15 @@ class Reporter:
         self._fetched += pages
         self.kick()
 
-    def ended(self, page_id: bytes, outcome: Outcome = Outcome.DONE, *, urgent: bool = False) -> None:
+    def ended(self, page_id: bytes, outcome: Outcome = Outcome.DONE) -> None:
         """A page ended: its children are durable, its items committed."""
         self._acks.append(Ack(page_id, outcome))
-        self.kick(urgent=urgent)
+        self.kick()
 
     def released(self, page_ids: list[bytes]) -> None:
         """Pages go back unfetched."""
         self._released += page_ids
-        self.kick(urgent=True)
+        self._timer.now()
 
     def touched(self, shard: int) -> None:
         """New requests are durable in a shard."""
@@ -86,7 +87,7 @@ class Reporter:
     def log(self, line: LogLine) -> None:
         """A log line; it travels with the next message."""
         self._logs.append(line)
-        self._timer.schedule(0.2)
+        self._timer.want()
 
     def event(self, signal: str, payload: bytes) -> None:
         """A signal that someone in the engine's process listens to."""
@@ -96,16 +97,18 @@ class Reporter:
     def close(self, reason: str) -> None:
         """The spider asked to be closed."""
         self._close_reason = self._close_reason or reason
-        self.kick(urgent=True)
+        self._timer.now()
 
     def unreported(self) -> list[bytes]:
         """Ids of pages whose end the engine may not have heard of yet."""
         return [*self._in_message, *(ack.id for ack in self._acks), *(page.id for page in self._fetched), *self._released]
 
-    def kick(self, *, urgent: bool = False) -> None:
+    def kick(self) -> None:
         """Send before long."""
-        full = len(self._acks) >= self._batch or len(self._fetched) >= self._batch
-        self._timer.schedule(0.0 if urgent or full else self._delay_s)
+        if len(self._acks) >= self._batch or len(self._fetched) >= self._batch:
+            self._timer.now()
+        else:
+            self._timer.want()
 
     def _send_soon(self) -> None:
         if not self._sending:
@@ -157,8 +160,9 @@ class Reporter:
 
     def _stats(self) -> bytes:
         now_s = time.monotonic()
-        if now_s - self._stats_at_s < STATS_INTERVAL_S:
-            self._timer.schedule(STATS_INTERVAL_S)
+        # What a page counted travels with its end, so that a page that is done again after a kill counts once.
+        if not self._acks and now_s - self._stats_at_s < STATS_INTERVAL_S:
+            asyncio.get_running_loop().call_later(STATS_INTERVAL_S, self._timer.want)
             return b""
         self._stats_at_s = now_s
         delta = self._take_stats()

@@ -14,7 +14,7 @@ import msgspec
 
 from raycrawl.actors.downloads import RemoteDownloads
 from raycrawl.actors.idle import IdleVerdict, idle_verdict
-from raycrawl.actors.itembox import ItemBox
+from raycrawl.actors.itembox import ITEMS_PER_PART, ItemBox
 from raycrawl.actors.process import CrawlProcess
 from raycrawl.core.messages import Outcome, Page, RequestRecord
 from raycrawl.exceptions import CloseSpider, DontCloseSpider, DropItem
@@ -38,7 +38,8 @@ class PageWork:
     Invariant: ``ended`` is called once, when the callback has finished and nothing of the page is on its way any more.
     """
 
-    __slots__ = ("_ended", "_pending", "id", "is_private", "items", "outcome", "requests")
+    __slots__ = ("_ended", "_pending", "id", "is_private", "items", "outcome", "requests",
+                 "uncounted")  # fmt: skip
 
     def __init__(self, page_id: bytes, ended: Any) -> None:
         self.id = page_id
@@ -46,6 +47,7 @@ class PageWork:
         self.items = 0
         self.outcome = Outcome.DONE
         self.is_private = False
+        self.uncounted = 0
         self._pending = 1
         self._ended = ended
 
@@ -131,7 +133,8 @@ class Scraper(CrawlProcess):
 
     def _page_ended(self, work: PageWork) -> None:
         self._active.pop(work.id, None)
-        self.reporter.ended(work.id, work.outcome, urgent=not self._active)
+        self._count_items(work)
+        self.reporter.ended(work.id, work.outcome)
 
     async def _page(self, work: PageWork, page: Page) -> None:
         request = response = None
@@ -153,12 +156,6 @@ class Scraper(CrawlProcess):
         finally:
             self.pulse.busy_with = ""
             work.release()
-            if not self._active_callbacks():
-                self.outbox.flush()
-                self.items.flush()
-
-    def _active_callbacks(self) -> bool:
-        return len(self._active) > len(self.outbox) + 1 and len(self._active) > 8
 
     def _open_page(self, page: Page, request: Request) -> Response | Failure:
         if page.response is not None:
@@ -264,9 +261,17 @@ class Scraper(CrawlProcess):
         except Exception as error:
             self._item_error(item, error, response)
             return
-        crawler.stats.inc_value("item_scraped_count")
+        work.uncounted += 1
+        if work.uncounted >= ITEMS_PER_PART:
+            self._count_items(work)
         self._log("scraped", item, response)
         self._signal("item_scraped", item=item, response=response)
+
+    def _count_items(self, work: PageWork) -> None:
+        """Counts a page's items when it ends (a large page's in parts): a page that is scraped again counts once."""
+        if work.uncounted:
+            self.crawler.stats.inc_value("item_scraped_count", work.uncounted)
+            work.uncounted = 0
 
     def _dropped(self, item: Any, error: DropItem, response: Any) -> None:
         stats = self.crawler.stats
@@ -338,6 +343,7 @@ class Scraper(CrawlProcess):
             pulled += 1
             exhausted = await self._take_start(task, work)
         start.work.requests = work.requests
+        self._count_items(work)
         work.release()
         self.outbox.flush()
         self.items.flush()

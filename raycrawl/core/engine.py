@@ -28,6 +28,7 @@ class EngineConfig:
     scrapers: int
     limits: Limits
     start_chunk: int = 256
+    pace_s: float = 0.02
     close_if_idle: bool = True
     idle_retry_s: float = 5.0
 
@@ -307,16 +308,23 @@ class EngineCore:
         # While a Downloader is being replaced its slots have no owner: what were leased for them would come straight back.
         ownerless = any(kind == "downloader" for kind, _ in self.dead)
         free = 0 if ownerless or self.needs_backout() else room(self.ledger, self.config.limits)
-        ready = [shard for shard in self.shards if shard.is_worth_a_call(free, now_s)]
+        worth = [shard for shard in self.shards if shard.is_worth_a_call(free, now_s)]
+        due = [shard for shard in worth if now_s >= self._due_s(shard)]
         commands: list[ev.Command] = []
-        for position, shard in enumerate(ready):
-            share = free // (len(ready) - position)
+        for position, shard in enumerate(due):
+            share = free // (len(due) - position)
             free -= share
-            commands.append(shard.call(share))
-        waits = [shard.ready_at_s for shard in self.shards if shard.pending and shard.ready_at_s is not None]
+            commands.append(shard.call(share, now_s))
+        waits = [self._due_s(shard) for shard in worth if shard not in due]
+        waits += [shard.ready_at_s for shard in self.shards if shard.pending and shard.ready_at_s is not None]
         if waits and not commands and self.state is State.RUNNING:
             commands.append(ev.WakeUp(delay_s=max(0.0, min(waits) - now_s)))
         return commands
+
+    def _due_s(self, shard: ShardView) -> float:
+        """When a shard may be called again: at once while Downloaders run dry, else after the pace, so that calls gather."""
+        hungry = self.ledger.transferring * 4 < self.config.limits.window
+        return shard.called_at_s if hungry else shard.called_at_s + self.config.pace_s
 
     def _decide_idle(self, now_s: float) -> list[ev.Command]:
         commands: list[ev.Command] = []
@@ -334,7 +342,7 @@ class EngineCore:
         return commands
 
     def _decide_closing(self, now_s: float) -> list[ev.Command]:
-        commands: list[ev.Command] = [shard.call(0) for shard in self.shards if shard.is_worth_a_call(0, now_s)]
+        commands: list[ev.Command] = [shard.call(0, now_s) for shard in self.shards if shard.is_worth_a_call(0, now_s)]
         at_rest = not len(self.ledger) and not self.start.pulling
         told = all(not shard.has_news and not shard.is_waiting for shard in self.shards)
         if at_rest and told and not self._finished:

@@ -21,6 +21,7 @@ class ShardView:
         self.pending = 0
         self.fresh = False
         self.ready_at_s: float | None = None
+        self.called_at_s = float("-inf")
         self._seq = 0
         self._call: LeaseRequest | None = None
         self._fetched: list[bytes] = []
@@ -73,9 +74,10 @@ class ShardView:
             return True
         return self.pending > 0 and self.ready_at_s is not None and now_s >= self.ready_at_s
 
-    def call(self, n: int) -> CallShard:
+    def call(self, n: int, now_s: float) -> CallShard:
         """The next call, asking for up to ``n`` requests."""
         self._seq += 1
+        self.called_at_s = now_s
         self._call = LeaseRequest(
             seq=self._seq,
             n=n,
