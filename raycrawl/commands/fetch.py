@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raycrawl.commands import ScrapyCommand, one_argument
 from raycrawl.exceptions import UsageError
@@ -52,28 +52,34 @@ def add_page_options(parser: argparse.ArgumentParser) -> None:
 
 
 def request_of(url: str, opts: argparse.Namespace) -> Request:
-    """A request for what a person typed, answers of every status welcome. UsageError when it is no URL."""
-    from raycrawl.http import Request
-    from raycrawl.utils.url import add_http_if_no_scheme
+    """A request for what a person typed, answers of every status welcome. UsageError when it is no URL.
 
-    meta = {"handle_httpstatus_all": True}
-    if opts.no_redirect:
-        meta["dont_redirect"] = True
-    else:
-        meta = {"handle_httpstatus_list": [code for code in range(100, 600) if code // 100 != 3]}  # type: ignore[dict-item]
+    What begins with ``/``, ``./`` or ``../`` is a file.
+    """
+    from raycrawl.http import Request
+    from raycrawl.utils.url import add_http_if_no_scheme, guess_scheme
+
+    full = guess_scheme(url) if url.startswith(("/", "./", "../")) else add_http_if_no_scheme(url)
+    meta: dict[str, Any] = (
+        {"handle_httpstatus_all": True, "dont_redirect": True}
+        if opts.no_redirect
+        else {"handle_httpstatus_list": [code for code in range(100, 600) if code // 100 != 3]}
+    )
     try:
-        return Request(add_http_if_no_scheme(url), meta=meta, dont_filter=True)
+        return Request(full, meta=meta, dont_filter=True)
     except ValueError as error:
         raise UsageError(f"{url!r} is not a URL: {error}") from error
 
 
-def spider_for(request: Request, settings: Settings, name: str | None) -> type[Spider]:
+def spider_for(request: Request | None, settings: Settings, name: str | None) -> type[Spider]:
     """The spider of that name, or the only one of the project that handles the request, or a neutral one."""
     from raycrawl.spiderfile import project_spider, project_spiders
     from raycrawl.utils.spider import DefaultSpider, spidercls_for_request
 
     if name is not None:
         return project_spider(settings, name)
+    if request is None:
+        return DefaultSpider
     return spidercls_for_request(project_spiders(settings), request, DefaultSpider) or DefaultSpider
 
 

@@ -172,9 +172,32 @@ def test_fetch_of_a_dead_host_is_one_line(project: Path, capsys: pytest.CaptureF
 
 def test_view_opens_a_browser(project: Path, site: SiteServer, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", opened.append)
+    monkeypatch.setattr("raycrawl.utils.response.open_in_browser", lambda response: opened.append(response.url))
     assert run("view", "--nolog", site.url) == 0
-    assert len(opened) == 1
+    assert opened == [site.url]
+
+
+def test_shell_evaluates_code(project: Path, site: SiteServer, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert run("shell", "--nolog", "--spider", "titles", site.urljoin("/moved"), "-c", "response.url, spider.name") == 0
+    assert capsys.readouterr().out == f"('{site.url}', 'titles')\n"
+    assert run("shell", "--nolog", "--no-redirect", site.urljoin("/moved"), "-c", "response.status") == 0
+    assert capsys.readouterr().out == "302\n"
+    assert run("shell", "--nolog", "-c", f"fetch({site.url!r}) or view.__name__") == 0
+    assert capsys.readouterr().out == "open_in_browser\n"
+
+
+def test_shell_opens_a_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "page.html").write_text("<title>from a file</title>")
+    capsys.readouterr()
+    assert run("shell", "--nolog", "./page.html", "-c", "response.css('title::text').get()") == 0
+    assert capsys.readouterr().out == "from a file\n"
+
+
+def test_shell_says_what_cannot_be_fetched(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert run("shell", "--nolog", "-s", "RETRY_ENABLED=0", "http://127.0.0.1:9/", "-c", "response") == 1
+    assert capsys.readouterr().err.startswith("http://127.0.0.1:9/: ")
 
 
 def test_check_runs_contracts(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
