@@ -134,7 +134,12 @@ class FeedLayout:
         exporter_state = state["exporter"] if state else file.exporter_state
         encoder = FeedEncoder(self._new_exporter, exporter_state, self._count)
         return StreamPart(
-            file.path, encoder, state=state, base=file.base, keep_valid=file.in_place, fsync=self._fsync
+            file.path,
+            encoder,
+            state=state,
+            base=file.base if file.in_place else 0,
+            keep_valid=file.in_place,
+            fsync=self._fsync,
         )
 
     def _new_exporter(self, file: IO[bytes]) -> Any:

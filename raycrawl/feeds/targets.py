@@ -275,13 +275,13 @@ def make_target(
 
 
 def deliver_with_retries(
-    target: Target, path: Path, uri: str, *, base: int, tries: int = _TRIES, sleep: Callable[[float], None] = time.sleep
+    target: Target, path: Path, uri: str, *, base: int, tries: int = _TRIES
 ) -> Exception | None:
     """Deliver, and again after a pause that doubles. None when it worked, else the last error."""
     error: Exception | None = None
     for attempt in range(tries):
         if attempt:
-            sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
+            time.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
         try:
             target.deliver(path, uri, base)
             return None
