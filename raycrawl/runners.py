@@ -12,7 +12,7 @@ from raycrawl.addons import AddonManager
 from raycrawl.crawler import Crawler, ensure_future, is_loop_running
 from raycrawl.settings import BaseSettings, Settings
 from raycrawl.spiders import Spider
-from raycrawl.utils.log import configure_logging
+from raycrawl.utils.log import configure_logging, log_scrapy_info
 
 logger = logging.getLogger("raycrawl.crawler")
 
@@ -128,6 +128,7 @@ class CrawlerProcessBase(AsyncCrawlerRunner):
     ) -> None:
         super().__init__(settings)
         configure_logging(self.settings, install_root_handler)
+        log_scrapy_info(self.settings)
         self._waiting: list[tuple[Crawler, tuple[Any, ...], dict[str, Any]]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 

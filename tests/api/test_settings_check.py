@@ -53,9 +53,9 @@ def test_the_defaults_are_fine() -> None:
     ],
 )
 def test_bad_value_is_named(name: str, value: object) -> None:
+    settings = Settings()
+    settings.attributes[name].value = value  # as it is: also where set() would refuse it
     with pytest.raises(UsageError, match=re.escape(name)) as caught:
-        settings = Settings()
-        settings.attributes[name].value = value  # as it is: also where set() would refuse it
         check_settings(settings)
     assert "expected" in str(caught.value) or "neither" in str(caught.value)
 
