@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -117,8 +118,18 @@ def run_in_foreground(
             (emit or logger.error)(str(error))
             if crawl is None:
                 raise SystemExit(1) from None
+        finally:
+            _end_own_ray()
     assert crawl is not None
     return (1 if crawl.exit_code is None else crawl.exit_code), crawl
+
+
+def _end_own_ray() -> None:
+    """End the cluster that the crawl started here: under our handlers, so that a late Ctrl-C does not tear its end apart."""
+    if "raycrawl.actors.cluster" in sys.modules:  # else Ray was never imported, and there is nothing to end
+        from raycrawl.actors.cluster import end_own
+
+        end_own()
 
 
 def _watch(crawl: ForegroundCrawl, signals: StopSignals, progress: Progress) -> None:

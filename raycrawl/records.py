@@ -195,7 +195,8 @@ def _headers(values: dict[bytes, list[bytes]] | None, encoding: str) -> Headers:
 def _callback_name(function: Any, spider: Any, request: Request) -> _CallbackName:
     owner = getattr(function, "__self__", None)
     if owner is not None and (spider is None or type(owner) is type(spider)):
-        name = _method_name(type(owner), function.__func__) if hasattr(function, "__func__") else None
+        plain = getattr(function, "__func__", None)
+        name = None if plain is None else _method_name(type(owner), plain)  # type: ignore[arg-type]
         if name is not None:
             return name
     if function is NO_CALLBACK:
@@ -257,7 +258,7 @@ def encode_response(response: Response) -> bytes:
         dict(response._headers.items()) if response._headers else None,
         response._body,
         pack(response._flags, "flags") if response._flags else None,
-        _RESPONSE_CLASSES.index(cls) if further is None else class_reference(cls),
+        _RESPONSE_CLASSES.index(cls) if further is None else class_reference(cls),  # type: ignore[arg-type]
         getattr(response, "_encoding", None),
         None if address is None else str(address),
         response.protocol,

@@ -129,3 +129,11 @@ def actor_options(settings: Any, *, is_own: bool) -> dict[str, dict[str, Any]]:
         "downloader": {**away, "num_cpus": cpus("DOWNLOADER_CPUS")},
         "scraper": {**away, "num_cpus": cpus("SCRAPER_CPUS")},
     }
+
+
+def end_own() -> None:
+    """Ends the cluster that ``ensure_ray`` started in this process; one that was joined goes on."""
+    global _started_here
+    if _started_here:
+        _started_here = False
+        ray.shutdown()

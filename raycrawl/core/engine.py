@@ -316,9 +316,10 @@ class EngineCore:
             free -= share
             commands.append(shard.call(share, now_s))
         waits = [self._due_s(shard) for shard in worth if shard not in due]
-        waits += [shard.ready_at_s for shard in self.shards if shard.pending and shard.ready_at_s is not None]
-        if waits and not commands and self.state is State.RUNNING:
-            commands.append(ev.WakeUp(delay_s=max(0.0, min(waits) - now_s)))
+        if free > 0 or len(due):
+            waits += [at_s for shard in self.shards if shard.pending and (at_s := shard.ready_at_s or 0.0) > now_s]
+        if waits and self.state is State.RUNNING:
+            commands.append(ev.WakeUp(delay_s=min(waits) - now_s))
         return commands
 
     def _due_s(self, shard: ShardView) -> float:

@@ -136,6 +136,15 @@ class RocksStore:
 
     def write(self, batch: WriteBatch) -> None:
         self._ensure_open()
+        try:
+            self._db.write(self._native(batch))
+        except Exception as error:
+            mapped = _mapped(error, self.path)
+            if isinstance(mapped, FrontierFullError):
+                self._release(is_failed=True)
+            raise mapped from error
+
+    def _native(self, batch: WriteBatch) -> Any:
         from rocksdict import WriteBatch as NativeBatch
 
         native = NativeBatch(raw_mode=True)
@@ -146,13 +155,7 @@ class RocksStore:
                     delete(key, handle)
                 else:
                     put(key, value, handle)
-        try:
-            self._db.write(native)
-        except Exception as error:
-            mapped = _mapped(error, self.path)
-            if isinstance(mapped, FrontierFullError):
-                self._release()
-            raise mapped from error
+        return native
 
     def sync(self) -> None:
         self._ensure_open()
@@ -185,25 +188,27 @@ class RocksStore:
             self._areas = tuple(self._db.get_column_family(_NAMES[area]) for area in Area)
             self._handles = tuple(self._db.get_column_family_handle(_NAMES[area]) for area in Area)
         except Exception as error:
-            self._release()
+            self._release(is_failed=True)
             raise _mapped(error, self.path) from error
 
-    def _release(self) -> None:
+    def _release(self, *, is_failed: bool = False) -> None:
         database, self._db = self._db, None
-        areas, self._areas, self._handles = self._areas, (), ()
+        parts, self._areas, self._handles = [*self._areas, database], (), ()
         if database is None:
             return
-        try:
-            for part in areas:
+        error: Exception | None = None
+        while parts:
+            part = parts.pop(0)
+            try:
                 part.close()
-            database.close()
-        except Exception as error:
-            if not isinstance(_mapped(error, self.path), FrontierFullError):
-                raise _mapped(error, self.path) from error
-        finally:
-            # The lock goes with the last reference; a traceback of a failed write may still hold some in a cycle.
-            del database, areas
-            gc.collect()
+            except Exception as raised:
+                error = raised
+        # The lock goes with the last reference, and the traceback of a failed write may hold some in a cycle.
+        del database, part
+        gc.collect()
+        # A database that failed before complains of it again here; what it had accepted is in its log.
+        if error is not None and not is_failed:
+            raise _mapped(error, self.path) from error
 
 
 def _database_options() -> Any:
