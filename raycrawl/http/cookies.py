@@ -29,7 +29,7 @@ class CookieJar:
     """
 
     def __init__(self, policy: CookiePolicy | None = None, check_expired_frequency: int = 10000) -> None:
-        self.policy: CookiePolicy = policy or PublicSuffixPolicy()
+        self.policy: CookiePolicy = policy or BrowserPolicy()
         self.jar = cookiejar.CookieJar(self.policy)
         self.check_expired_frequency = check_expired_frequency
         self.processed = 0
@@ -56,7 +56,10 @@ class CookieJar:
 
     def _attributes_for(self, wrapped: WrappedRequest) -> list[str]:
         """The pairs for the header: only the request's own domains are looked at, however many the jar has."""
-        host = hostname_of(wrapped.get_full_url())
+        try:
+            host: str = parse_url(wrapped.get_full_url()).hostname
+        except ValueError:
+            return []
         if not host:
             return []
         hosts = potential_domain_matches(host)
@@ -111,8 +114,12 @@ class CookieJar:
         self.jar.set_cookie_if_ok(cookie, _as_urllib_request(request))
 
 
-class PublicSuffixPolicy(DefaultCookiePolicy):
-    """The standard policy, without cookies for a whole public suffix (``Domain=co.uk``), as RFC 6265 5.3 step 5."""
+class BrowserPolicy(DefaultCookiePolicy):
+    """What browsers do where the standard policy is laxer (RFC 6265, 5.3): no cookie for a whole public suffix
+    (``Domain=co.uk``), and a cookie without Domain goes to its own host only, not below it."""
+
+    def __init__(self) -> None:
+        super().__init__(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain)
 
     def set_ok_domain(self, cookie: Cookie, request: UrllibRequest) -> bool:
         """Whether the domain of ``cookie`` may be set by ``request``."""
