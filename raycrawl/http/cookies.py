@@ -29,7 +29,7 @@ class CookieJar:
     """
 
     def __init__(self, policy: CookiePolicy | None = None, check_expired_frequency: int = 10000) -> None:
-        self.policy: CookiePolicy = policy or BrowserPolicy()
+        self.policy: CookiePolicy = policy or PublicSuffixPolicy()
         self.jar = cookiejar.CookieJar(self.policy)
         self.check_expired_frequency = check_expired_frequency
         self.processed = 0
@@ -114,12 +114,13 @@ class CookieJar:
         self.jar.set_cookie_if_ok(cookie, _as_urllib_request(request))
 
 
-class BrowserPolicy(DefaultCookiePolicy):
+class PublicSuffixPolicy(DefaultCookiePolicy):
     """What browsers do where the standard policy is laxer (RFC 6265, 5.3): no cookie for a whole public suffix
     (``Domain=co.uk``), and a cookie without Domain goes to its own host only, not below it."""
 
-    def __init__(self) -> None:
-        super().__init__(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain)
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("strict_ns_domain", DefaultCookiePolicy.DomainStrictNonDomain)
+        super().__init__(**kwargs)
 
     def set_ok_domain(self, cookie: Cookie, request: UrllibRequest) -> bool:
         """Whether the domain of ``cookie`` may be set by ``request``."""
