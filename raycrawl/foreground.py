@@ -55,11 +55,13 @@ class SecondSignal(BaseException):
 class StopSignals:
     """The handlers of SIGINT and SIGTERM for as long as a crawl runs; the earlier ones come back at the end.
 
-    ``count`` says how many signals came. Does nothing in a thread that is not the main one, which gets no signals.
+    ``count`` says how many signals came. From ``is_over`` on, the crawl has ended and only Ray has to: two signals
+    change nothing any more. Does nothing in a thread that is not the main one, which gets no signals.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self.is_over = False
         self._earlier: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignals:
@@ -83,7 +85,7 @@ class StopSignals:
 
     def _handle(self, signum: int, frame: object) -> None:
         self.count += 1
-        if self.count == 2:
+        if self.count == 2 and not self.is_over:
             raise SecondSignal(signum)
         if self.count > 2:  # even the quick end hangs: leave Ray's processes to their own watch over this one
             os._exit(128 + signum)
@@ -119,13 +121,14 @@ def run_in_foreground(
             if crawl is None:
                 raise SystemExit(1) from None
         finally:
+            signals.is_over = True
             _end_own_ray()
     assert crawl is not None
     return (1 if crawl.exit_code is None else crawl.exit_code), crawl
 
 
 def _end_own_ray() -> None:
-    """End the cluster that the crawl started here: under our handlers, so that a late Ctrl-C does not tear its end apart."""
+    """End the cluster that the crawl started here, while a late Ctrl-C cannot tear its end apart."""
     if "raycrawl.actors.cluster" in sys.modules:  # else Ray was never imported, and there is nothing to end
         from raycrawl.actors.cluster import end_own
 

@@ -25,6 +25,8 @@ _OWN_ENVIRONMENT = {
     "RAY_enable_metrics_collection": "0",
     "RAY_DEDUP_LOGS": "0",
 }
+# Ray warns that token authentication is on, its default for a local cluster: nothing that a user has to be told.
+_TOKEN_LOG = logging.getLogger("ray._private.authentication.authentication_token_setup")
 _started_here = False
 
 
@@ -43,6 +45,7 @@ def ensure_ray(address: str | None = None, *, num_cpus: int | None = None) -> bo
         return False
     for name, value in _OWN_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    _TOKEN_LOG.setLevel(logging.ERROR)
     ray.init(
         address="local",
         num_cpus=num_cpus,
