@@ -197,7 +197,10 @@ def test_odd_sitemaps() -> None:
 
 
 def test_sitemaps_of_a_robots_txt() -> None:
-    robots = "# c\nSitemap: http://e.com/1.xml\r\nsitemap:   /2.xml  # why\n SITEMAP : http://e.com/3.xml\nDisallow: Sitemap: x\nSitemap:\n"
+    robots = (
+        "# c\nSitemap: http://e.com/1.xml\r\nsitemap:   /2.xml  # why\n SITEMAP : http://e.com/3.xml\n"
+        "Disallow: Sitemap: x\nSitemap:\n"
+    )
     expected = ["http://e.com/1.xml", "/2.xml", "http://e.com/3.xml"]
     assert list(sitemap_urls_from_robots(robots)) == expected
     assert list(sitemap_urls_from_robots(robots.encode(), base_url="http://e.com/robots.txt")) == [

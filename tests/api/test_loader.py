@@ -44,9 +44,6 @@ def test_values_go_through_the_processors() -> None:
 
 
 def test_add_and_replace_by_selector() -> None:
-    loader = ItemLoader(response=RESPONSE)
-    loader.default_item_class = dict
-    loader.item
     loader = ItemLoader(item={}, response=RESPONSE)
     loader.add_css("name", "#id::text")
     loader.add_xpath("name", "//p/text()")
@@ -150,7 +147,6 @@ def test_unknown_fields() -> None:
     loader = ProductLoader()
     with pytest.raises(KeyError, match="nope"):
         loader.add_value("nope", "x")
-        loader.load_item()
 
 
 def fail(value: Any) -> Any:
