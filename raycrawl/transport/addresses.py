@@ -57,7 +57,7 @@ def is_private_address(text: str) -> bool:
     """
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64_LOCAL:
+        if address in _NAT64_LOCAL or address.is_site_local:
             return True
         inner = _embedded_ipv4(address)
         if inner is not None:
