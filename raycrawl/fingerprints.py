@@ -77,7 +77,7 @@ def fingerprint(
 def _digest(request: Request, headers: dict[str, list[str]], keep_fragments: bool) -> bytes:
     url = canonical_url(request.url, keep_fragments=keep_fragments)
     method = request.method
-    if not headers and method.isalpha() and url.isascii() and '"' not in url and "\\" not in url:
+    if not headers and method.isalpha() and method.isascii() and url.isascii() and '"' not in url and "\\" not in url:
         # The JSON of below for values that need no escaping.
         data = f'{{"body": "{request.body.hex()}", "headers": {{}}, "method": "{method}", "url": "{url}"}}'
     else:

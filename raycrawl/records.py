@@ -132,8 +132,8 @@ def decode_request(data: bytes, spider: Any = None) -> Request:
     try:
         fields = _decode(data)
         url, callback, meta, priority, errback, dont_filter, cb_kwargs = fields[:_SHORT]
-    except (msgspec.MsgspecError, TypeError) as error:
-        raise ValueError(f"not a request record: {error}") from error
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        raise ValueError(f"unreadable request record: {error}") from error
     callback = None if callback is None else _callback_of(callback, spider)
     errback = None if errback is None else _callback_of(errback, spider)
     if len(fields) == _SHORT:
@@ -279,8 +279,8 @@ def decode_response(data: bytes, request: Request | None) -> Response:
     """
     try:
         url, status, headers, body, flags, cls_code, encoding, address, protocol, certificate, further = _decode(data)
-    except (msgspec.MsgspecError, TypeError) as error:
-        raise ValueError(f"not a response record: {error}") from error
+    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        raise ValueError(f"unreadable response record: {error}") from error
     cls = _RESPONSE_CLASSES[cls_code] if isinstance(cls_code, int) else resolve_class(cls_code, Response)
     kwargs: dict[str, Any] = further or {}
     if encoding is not None:

@@ -23,7 +23,6 @@ _encode = msgspec.msgpack.Encoder().encode
 _PICKLE, _TUPLE, _SET, _FROZENSET, _BIG_INT, _TEXT, _DATE, _DATETIME, _BYTEARRAY = range(1, 10)
 
 _SCALARS = frozenset({str, int, float, bool, type(None), bytes})
-_KEYS = frozenset({str, int, bytes})
 _MIN_INT, _MAX_INT = -(2**63), 2**64 - 1  # what msgpack holds
 _T = TypeVar("_T")
 
@@ -78,7 +77,7 @@ def _pack(value: Any, where: str) -> Any:
     if kind in _SCALARS:
         return value
     if kind is dict:
-        if all(type(key) in _KEYS and (type(key) is not str or _is_text(key)) for key in value):
+        if all(map(_is_plain_key, value)):
             return {key: _pack(item, f"{where}[{key!r}]") for key, item in value.items()}
         return _pickled(value, where)
     if kind is list:
@@ -96,8 +95,11 @@ def _pack(value: Any, where: str) -> Any:
     return _pickled(value, where)
 
 
-def _is_text(value: str) -> bool:
-    return value.isascii() or type(_pack_text(value)) is str
+def _is_plain_key(key: Any) -> bool:
+    kind = type(key)
+    if kind is str:
+        return key.isascii() or type(_pack_text(key)) is str
+    return kind is bytes or (kind is int and _MIN_INT <= key <= _MAX_INT)
 
 
 def _pack_text(value: str) -> Any:
