@@ -147,4 +147,6 @@ def _watch(crawl: ForegroundCrawl, signals: StopSignals, progress: Progress) -> 
                 crawl.wait(timeout=POLL_S)
                 return
             except TimeoutError:
+                pass  # it still runs
+            finally:
                 progress.show(crawl.status())

@@ -82,12 +82,12 @@ class ProgressLines(Progress):
 
 
 class ProgressPanel(Progress):
-    """A panel at the foot of the terminal; log lines scroll above it, and what the terminal showed before stays."""
+    """A panel at the foot of the terminal; log lines scroll above it; the last one stays as the crawl's summary."""
 
     def __init__(self, console: Console) -> None:
         from rich.live import Live
 
-        self._live: Live = Live(console=console, refresh_per_second=4, transient=True, redirect_stdout=False)
+        self._live: Live = Live(console=console, refresh_per_second=4, redirect_stdout=False)
         self._moved: list[logging.StreamHandler[TextIO]] = []
 
     def __enter__(self) -> ProgressPanel:
@@ -157,4 +157,5 @@ def status_panel(status: Status) -> Panel:
         f"{status.queued:,} queued", f"{status.in_flight:,} in flight", f"{status.elapsed_s:.0f} s",
         f"backing out: {status.backout_reason}" if status.backout_reason else "",
     )  # fmt: skip
-    return Panel(grid, title=f"raycrawl: {status.state}", title_align="left", border_style="cyan", expand=False)
+    title = f"raycrawl: {status.state}" + (f" ({status.finish_reason})" if status.finish_reason else "")
+    return Panel(grid, title=title, title_align="left", border_style="cyan", expand=False)

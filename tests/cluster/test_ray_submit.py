@@ -26,6 +26,8 @@ import jsonschema
 import pytest
 import yaml
 
+from raycrawl.testing import SiteRequest, SiteResponse, SiteServer
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -65,12 +67,6 @@ if os.path.isdir(source):
     shutil.copytree(source, target, dirs_exist_ok=True)
 else:
     shutil.copy(source, target)
-"""
-
-SCRIPT = """\
-import pathlib, ray, sys
-ray.init(address="auto", log_to_driver=False)
-pathlib.Path(sys.argv[1]).write_text(f"{len(ray.nodes())} node")
 """
 
 
@@ -245,16 +241,30 @@ def machine() -> Iterator[Machine]:
         shutil.rmtree(root, ignore_errors=True)
 
 
+def site(request: SiteRequest) -> SiteResponse:
+    """Ten pages, each linked to the next."""
+    number = int(request.path[1:] or 0) if request.path[1:].isdigit() or request.path == "/" else None
+    if number is None:
+        return SiteResponse(status=404)
+    link = f'<a href="/{number + 1}">next</a>' if number < 9 else ""
+    return SiteResponse(body=f"<title>{number}</title>{link}".encode())
+
+
 @pytest.mark.cluster
 @pytest.mark.timeout(300)
-def test_ray_up_and_ray_submit_run_a_script_on_the_head(machine: Machine) -> None:
+def test_ray_up_and_ray_submit_crawl_on_the_head(machine: Machine) -> None:
     config = machine.write_config()
-    script = machine.root / "crawl.py"
-    script.write_text(SCRIPT, encoding="utf-8")
     machine.run("up", str(config), "--yes", "--no-config-cache")
-    answer = machine.root / "answer"
-    machine.run("submit", "--no-config-cache", str(config), str(script), str(answer))
-    assert answer.read_text() == "1 node"
+    feed = machine.root / "links.jsonl"
+    with SiteServer(site) as server:
+        script = REPOSITORY / "examples" / "crawl.py"
+        output = machine.run("submit", "--no-config-cache", str(config), str(script), server.url, str(feed))
+    assert "10 items" in output
+    titles = [json.loads(line)["title"] for line in feed.read_text(encoding="utf-8").splitlines()]
+    assert sorted(titles) == [str(number) for number in range(10)]
+    # it joined the running Ray: one of its own would have left a session directory beside this one
+    sessions = [path for path in (machine.root / "t").glob("session_*") if not path.is_symlink()]
+    assert len(sessions) == 1
 
 
 def test_the_shim_refuses_ray_stop(machine: Machine) -> None:
