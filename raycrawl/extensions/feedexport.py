@@ -27,6 +27,7 @@ from raycrawl.extensions.feedstorages import (
     StdoutFeedStorage,
 )
 from raycrawl.extensions.postprocessing import PostProcessingManager
+from raycrawl.feeds.options import fill_in
 from raycrawl.utils.conf import feed_complete_default_values_from_settings
 from raycrawl.utils.misc import build_from_crawler, load_object
 
@@ -83,7 +84,7 @@ class ItemFilter:
 
 def apply_uri_params(uri_template: str, uri_params: dict[str, Any]) -> str:
     """The feed URI with its ``%(name)s`` parameters filled in."""
-    return uri_template % uri_params
+    return fill_in(uri_template, uri_params)
 
 
 def build_storage(builder: Any, crawler: Any, uri: str, feed_options: dict[str, Any] | None) -> Any:

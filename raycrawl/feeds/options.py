@@ -148,6 +148,11 @@ def timestamp(moment: datetime.datetime) -> str:
     return moment.isoformat().replace(":", "-")
 
 
+def fill_in(template: str, params: Mapping[str, Any]) -> str:
+    """The template with its ``%(name)s`` parameters; a percent sign in front of anything else (``%20``) stays."""
+    return re.sub(r"%(?![(%])", "%%", template) % params
+
+
 def resolve_uri(
     template: str, spider: Any, *, started: str, batch_started: str, batch_id: int, uri_params: Any = None
 ) -> str:
@@ -162,9 +167,7 @@ def resolve_uri(
         public = {key: getattr(spider, key) for key in dir(spider) if not key.startswith("__")}
         params = {**public, **params}
         params = uri_params(params, spider) or params
-    if "%(" not in template:
-        return template
     try:
-        return template % (params if uri_params is not None else _AttributeParams(spider, params))
+        return fill_in(template, params if uri_params is not None else _AttributeParams(spider, params))
     except (KeyError, ValueError, TypeError) as error:
         raise FeedError(f"the feed URI {template!r} cannot be filled in: {error}") from error

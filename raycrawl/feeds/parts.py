@@ -123,10 +123,13 @@ class StreamPart:
         self.is_finished = False
         self._encoder = encoder
         self._tail = encoder.preview_tail() if keep_valid else b""
-        self._file = GrowingFile(path, state["offset"] if state else base, fsync=fsync)
-        if state is None and base == 0:
-            self._file.append(encoder.head)
-        self._file.flush(self._tail)
+        is_new = state is None and base == 0
+        if is_new:
+            _create(path, encoder.head + self._tail)
+        offset = state["offset"] if state else base or len(encoder.head)
+        self._file = GrowingFile(path, offset, fsync=fsync)
+        if not is_new:
+            self._file.flush(self._tail)
 
     @property
     def nbytes(self) -> int:
@@ -151,6 +154,14 @@ class StreamPart:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _create(path: Path, data: bytes) -> None:
+    """Make a file that has its first content from its first moment, in the place of what was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
 
 
 def remove(path: Path) -> None:

@@ -275,11 +275,11 @@ def make_target(
 
 
 def deliver_with_retries(
-    target: Target, path: Path, uri: str, *, base: int, tries: int = _TRIES
+    target: Target, path: Path, uri: str, *, base: int
 ) -> Exception | None:
     """Deliver, and again after a pause that doubles. None when it worked, else the last error."""
     error: Exception | None = None
-    for attempt in range(tries):
+    for attempt in range(_TRIES):
         if attempt:
             time.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
         try:
@@ -287,7 +287,7 @@ def deliver_with_retries(
             return None
         except Exception as failure:
             error = failure
-            logger.warning("Delivering the feed %s failed (try %d of %d): %s", redacted(uri), attempt + 1, tries, error)
+            logger.warning("Delivering %s failed (try %d of %d): %s", redacted(uri), attempt + 1, _TRIES, error)
     return error
 
 

@@ -88,9 +88,9 @@ def read(path: Path) -> list[dict[str, Any]]:
 def test_killed_at_any_moment(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
     arguments = [str(tmp_path / name), str(tmp_path / "work"), json.dumps(options), str(PAGES)]
     moments = random.Random(name)
-    for _ in range(KILLS):
-        # The kill comes while the next lines are being written: the pipe is one line behind at least.
-        run(arguments, stop_after=moments.randrange(PAGES // 8))
+    # A kill comes while the next pages are being written: its moment is the machine's choice.
+    finished = [run(arguments, stop_after=moments.randrange(PAGES // 8)) for _ in range(KILLS)]
+    assert not all(finished), "no kill came in time to test anything"
     assert run(arguments, stop_after=None)
     files = sorted(tmp_path.glob("out*"))
     items = sorted((int(item["n"]), int(item["k"])) for file in files for item in read(file))
