@@ -10,6 +10,8 @@ UrlCheck: TypeAlias = Callable[[str], object]
 
 _MAX_KNOWN_HOSTS = 10_000
 _PATH_END = re.compile(r"[;?#]")
+_METACHARACTERS = re.compile(r"[.^$*+?{}\[\]\\|()]")
+_DEFAULT_FLAGS = re.compile("").flags
 _MIN_PATH_SLASH = len("https://x") - 1
 
 
@@ -66,7 +68,7 @@ def domain_check(allowed: frozenset[str], denied: frozenset[str]) -> UrlCheck:
 
 def any_match(regexes: Iterable[re.Pattern[str]]) -> UrlCheck:
     """Passes what at least one of ``regexes`` is found in."""
-    searches = tuple(regex.search for regex in regexes)
+    searches = tuple(regex.search for regex in _joined(regexes))
     if len(searches) == 1:
         return searches[0]
 
@@ -77,6 +79,23 @@ def any_match(regexes: Iterable[re.Pattern[str]]) -> UrlCheck:
         return False
 
     return check
+
+
+def _joined(regexes: Iterable[re.Pattern[str]]) -> list[re.Pattern[str]]:
+    """``regexes`` with the plain words among them made one: that is found in half the time.
+
+    Others stay apart: an alternative that starts with a wildcard would slow down all of them.
+    """
+    words = []
+    others = []
+    for regex in regexes:
+        if regex.flags == _DEFAULT_FLAGS and not _METACHARACTERS.search(regex.pattern):
+            words.append(regex)
+        else:
+            others.append(regex)
+    if len(words) > 1:
+        words = [re.compile("|".join(regex.pattern for regex in words))]
+    return words + others
 
 
 def no_match(regexes: Iterable[re.Pattern[str]]) -> UrlCheck:

@@ -137,6 +137,10 @@ def test_allow_and_deny() -> None:
     assert urls(body, allow=(r for r in ["/a/"]), deny="2$") == ["http://example.com/a/1"]
     assert urls(body, deny=["/a/", "/b/"]) == ["http://example.com/c"]
     assert urls(body, allow="^http://example\\.com/c$") == ["http://example.com/c"]
+    assert urls(body, allow=["/b/", "/c", r"a/\d$"], deny=["/2", "/9"]) == [
+        "http://example.com/a/1", "http://example.com/b/1", "http://example.com/c",
+    ]  # fmt: skip
+    assert urls(body, allow=["nothing", re.compile("/C", re.IGNORECASE)]) == ["http://example.com/c"]
     with pytest.raises(re.error):
         LinkExtractor(allow="(")
 
