@@ -118,6 +118,8 @@ class Shell:
             else:
                 request.meta["dont_redirect"] = True
                 request.meta["handle_httpstatus_all"] = True
+        # What a person names may be on this machine or its network.
+        request.meta.setdefault("is_start_request", True)
         response = self._download(request)
         self.populate_vars(response, request, spider)
 

@@ -50,7 +50,7 @@ def test_fetch() -> None:
         assert shell.vars["response"].url == "http://e.com/x"
         assert 404 in requests[0].meta["handle_httpstatus_list"]
         shell.vars["fetch"]("http://e.com/y", redirect=False)
-        assert requests[1].meta == {"dont_redirect": True, "handle_httpstatus_all": True}
+        assert requests[1].meta == {"dont_redirect": True, "handle_httpstatus_all": True, "is_start_request": True}
         shell.fetch(Request("http://e.com/z", method="POST"))
         assert (requests[2].method, shell.vars["request"]) == ("POST", requests[2])
         assert "fetch(url" in shell.get_help()
