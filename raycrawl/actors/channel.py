@@ -17,10 +17,12 @@ class PeerDied(Exception):
 class Channel(Protocol):
     """Calls to peers. Names are "engine", "scheduler:0", "downloader:0", "scraper:0", "sink:0".
 
-    ``on_death`` is told of a peer (name, incarnation) that a call found dead.
+    ``on_death`` is told of a peer (name, incarnation) that a call found dead. ``ships_logs``: this process is an
+    actor's own, so its log and its output go to the driver.
     """
 
     on_death: Callable[[str, int], None]
+    ships_logs: bool
 
     async def call(self, peer: str, method: str, *args: Any) -> Any:
         """Calls and answers. Transient failures are retried: handlers MUST be idempotent. Raises: PeerDied."""
@@ -29,7 +31,7 @@ class Channel(Protocol):
         """``call`` that waits for the peer's next incarnation as often as it must."""
 
     def connect(self, peer: str, handle: Any, incarnation: int) -> None:
-        """From now on ``peer`` is ``handle``; those who wait for it go on."""
+        """From now on ``peer`` is ``handle``; those who wait for it go on. None: it is gone, another will follow."""
 
     def incarnation(self, peer: str) -> int:
         """The incarnation of the peer that calls go to; -1 when it has none."""

@@ -41,7 +41,7 @@ class Member:
     incarnation: int
     pid: int = 0
     node: str = ""
-    misses: int = 0
+    is_open: bool = False
 
 
 class Crew:
@@ -85,9 +85,9 @@ class Crew:
             self._create(name, 0)
         for name in names:
             self._channel.connect(name, self._members[name].handle, 0)
-        wiring = asyncio.gather(*(self._tell(name, self._peers_for(name)) for name in names))
-        await wiring
+        await asyncio.gather(*(self._tell(name, {"engine": (self._engine, 0)}) for name in names))
         await asyncio.gather(*(self._open(name) for name in names))
+        await asyncio.gather(*(self._tell(name, self._peers_for(name)) for name in names))
 
     def _create(self, name: str, incarnation: int) -> None:
         kind, _, index = name.partition(":")
@@ -101,10 +101,15 @@ class Crew:
         if answer["error"]:
             raise CannotOpen(answer["error"])
         member = self._members[name]
-        member.pid, member.node = answer["pid"], answer["node"]
+        member.pid, member.node, member.is_open = answer["pid"], answer["node"], True
 
     def _peers_for(self, name: str) -> dict[str, tuple[Any, int]]:
-        peers = {peer: (member.handle, member.incarnation) for peer, member in self._members.items() if peer != name}
+        """Everyone that ``name`` may call: those that have not opened yet are told of when they have."""
+        peers = {
+            peer: (member.handle, member.incarnation)
+            for peer, member in self._members.items()
+            if peer != name and member.is_open
+        }
         return {**peers, "engine": (self._engine, 0)}
 
     async def _tell(self, name: str, peers: dict[str, tuple[Any, int]]) -> None:
@@ -114,7 +119,7 @@ class Crew:
             logger.debug("%s was gone before it could be wired", name)
 
     async def replace(self, name: str, incarnation: int, *args: Any) -> bool:
-        """Creates the next incarnation, opens it, wires everyone to it; False when the crew is leaving."""
+        """Creates and opens the next incarnation; False when the crew is leaving. ``announce`` makes it known."""
         self._end(name)
         while not self._leaving:
             self._create(name, incarnation)
@@ -129,10 +134,22 @@ class Crew:
                 incarnation += 1
                 await asyncio.sleep(REPLACE_RETRY_S)
                 continue
-            news = {name: (member.handle, incarnation)}
-            await asyncio.gather(*(self._tell(peer, news) for peer in self._members if peer != name))
             return True
         return False
+
+    async def announce(self, name: str) -> None:
+        """Everyone may call the new incarnation from now on: the engine MUST know it as alive before."""
+        member = self._members[name]
+        news = {name: (member.handle, member.incarnation)}
+        others = [peer for peer, other in self._members.items() if peer != name and other.is_open]
+        await asyncio.gather(*(self._tell(peer, news) for peer in others))
+
+    async def announce_death(self, name: str, incarnation: int) -> None:
+        """Nobody shall send to the dead."""
+        self._members[name].is_open = False
+        self._channel.connect(name, None, incarnation)
+        news = {name: (None, incarnation)}
+        await asyncio.gather(*(self._tell(peer, news) for peer, member in self._members.items() if member.is_open))
 
     def incarnation(self, name: str) -> int:
         """The incarnation that is in service."""

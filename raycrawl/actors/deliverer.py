@@ -41,7 +41,7 @@ class Deliverer:
         self._pages: list[Page] = []
         self._sizes: list[int] = []
         self._held_nbytes = 0
-        self._answers: dict[int, list[Page]] = {}
+        self._answers: dict[str, list[Page]] = {}
         self._load: dict[str, int] = {}
         self._timer = Paced(self.flush, delay_s)
 
@@ -49,8 +49,8 @@ class Deliverer:
         """Ids of the pages that wait here."""
         return [page.id for page in self._pages]
 
-    def add(self, page: Page, nbytes: int, *, to: int | None = None) -> None:
-        """Takes a page; one that answers a download() goes ``to`` the Scraper that asked."""
+    def add(self, page: Page, nbytes: int, *, to: str | None = None) -> None:
+        """Takes a page; one that answers a download() goes ``to`` the process that asked."""
         if to is not None:
             self._answers.setdefault(to, []).append(page)
             self._timer.want()
@@ -66,8 +66,8 @@ class Deliverer:
     def flush(self) -> None:
         """Sends what has been gathered, as far as there is credit."""
         answers, self._answers = self._answers, {}
-        for scraper, pages in answers.items():
-            self._tasks.spawn(self._send(f"scraper:{scraper}", pages, sum(len(p.response or b"") for p in pages)))
+        for peer, pages in answers.items():
+            self._tasks.spawn(self._answer(peer, pages))
         while self._pages:
             peer = self._choose()
             if peer is None:
@@ -93,6 +93,12 @@ class Deliverer:
         index, incarnation = int(peer.partition(":")[2]), self._channel.incarnation(peer)
         self._tasks.spawn(self._send(peer, pages, nbytes))
         self._on_sent([PageFetched(p.id, index, incarnation, size) for p, size in zip(pages, sizes, strict=True)])
+
+    async def _answer(self, peer: str, pages: list[Page]) -> None:
+        try:
+            await self._channel.call(peer, "answers", _encode(pages))
+        except PeerDied:
+            await asyncio.sleep(0)  # whoever asked is gone
 
     async def _send(self, peer: str, pages: list[Page], nbytes: int) -> None:
         load = max(1, nbytes)

@@ -34,7 +34,8 @@ class _Job:
 
     id: bytes
     answer: int = 0
-    scraper: int = -1
+    asker: str = ""
+    attempts: int = 0
     children: int = 0
     on_rest: Any = None
 
@@ -111,15 +112,15 @@ class Downloader(CrawlProcess):
         """Takes leased requests (an encoded list of LeasedRecord)."""
         for record in _decode_leases(blob):
             if record.id not in self._jobs:
-                job = self._jobs[record.id] = _Job(record.id)
+                job = self._jobs[record.id] = _Job(record.id, attempts=record.attempts)
                 self.tasks.spawn(self._page(job, record.payload))
 
-    async def download_for(self, scraper: int, blob: bytes) -> None:
-        """Takes the download() calls of a Scraper: (call number, request); answers travel with the pages."""
+    async def download_for(self, asker: str, blob: bytes) -> None:
+        """Takes download() calls of a Scraper or the engine: (call number, request). The answers go to ``asker``."""
         for number, payload in _decode_answers(blob):
-            key = b"answer:%d:%d" % (scraper, number)
+            key = b"answer:%s:%d" % (asker.encode(), number)
             if key not in self._jobs:
-                job = self._jobs[key] = _Job(key, answer=number, scraper=scraper)
+                job = self._jobs[key] = _Job(key, answer=number, asker=asker)
                 self.tasks.spawn(self._page(job, payload))
 
     async def return_unstarted(self) -> None:
@@ -161,6 +162,10 @@ class Downloader(CrawlProcess):
     # The way of a page.
 
     async def _page(self, job: _Job, payload: bytes) -> None:
+        async with self._alone_if_suspect(job.id, job.attempts):
+            await self._process(job, payload)
+
+    async def _process(self, job: _Job, payload: bytes) -> None:
         request: Request | None = None
         try:
             request = self._records.decode_request(payload)
@@ -183,7 +188,8 @@ class Downloader(CrawlProcess):
         stats = self.crawler.stats
         stats.inc_value("response_received_count")
         self._log_crawled(final, result)
-        page = Page(job.id, self._records.encode_request(final), self._records.encode_response(result), None, job.answer)
+        encode = self._records.encode_request(final), self._records.encode_response(result)
+        page = Page(job.id, *encode, None, job.answer, job.attempts)
         self._deliver(job, page, len(result.body))
 
     def _log_crawled(self, request: Request, response: Response) -> None:
@@ -239,7 +245,7 @@ class Downloader(CrawlProcess):
 
         trace = "".join(traceback.format_exception(error))
         failure = msgspec.msgpack.encode(Failure(error, request=request, traceback_text=trace).to_dict())
-        page = Page(job.id, self._records.encode_request(request), None, failure, job.answer)
+        page = Page(job.id, self._records.encode_request(request), None, failure, job.answer, job.attempts)
         self._deliver(job, page, 0)
 
     def _log_failed(self, request: Request, error: Exception, refused: bool) -> None:
@@ -257,7 +263,7 @@ class Downloader(CrawlProcess):
             logger.log(*logformatter_adapter(kwargs), exc_info=error if not _is_expected(error) else None)
 
     def _deliver(self, job: _Job, page: Page, nbytes: int) -> None:
-        self.deliverer.add(page, nbytes, to=job.scraper if job.answer else None)
+        self.deliverer.add(page, nbytes, to=job.asker or None)
         self._jobs.pop(job.id, None)
 
     def _end(self, job: _Job, outcome: Outcome) -> None:

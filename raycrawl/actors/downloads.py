@@ -1,4 +1,4 @@
-"""``await engine.download(request)`` from a Scraper: asked of the Downloader that owns the slot, in batches."""
+"""``await engine.download(request)`` from a Scraper or the engine: asked of the Downloader that owns the slot, in batches."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from raycrawl.http import Request, Response
 
 GATHER_S = 0.005
+_decode_pages = msgspec.msgpack.Decoder(list[Page]).decode
 
 
 class RemoteDownloads:
@@ -25,9 +26,9 @@ class RemoteDownloads:
     that Downloader was replaced they are sent again.
     """
 
-    def __init__(self, channel: Channel, tasks: Tasks, scraper: int, downloaders: int) -> None:
+    def __init__(self, channel: Channel, tasks: Tasks, asker: str, downloaders: int) -> None:
         self._channel, self._tasks = channel, tasks
-        self._scraper, self._downloaders = scraper, downloaders
+        self._asker, self._downloaders = asker, downloaders
         self._waiting: dict[int, tuple[int, bytes, asyncio.Future[Any]]] = {}
         self._unsent: dict[int, list[int]] = {}
         self._number = 0
@@ -55,8 +56,14 @@ class RemoteDownloads:
         if self._unsent:
             self._timer.schedule(0.0)
 
-    def answered(self, page: Page, records: Any, spider: Any) -> None:
-        """An answer came with the pages."""
+    def answered(self, blob: bytes, spider: Any) -> None:
+        """Answers came (an encoded list of Page)."""
+        for page in _decode_pages(blob):
+            self._answered(page, spider)
+
+    def _answered(self, page: Page, spider: Any) -> None:
+        from raycrawl import records
+
         waiting = self._waiting.pop(page.answer, None)
         if waiting is None or waiting[2].done():
             return
@@ -74,5 +81,5 @@ class RemoteDownloads:
             batch = [(number, self._waiting[number][1]) for number in numbers if number in self._waiting]
             if batch:
                 blob = msgspec.msgpack.encode(batch)
-                call = self._channel.call_durably(f"downloader:{owner}", "download_for", self._scraper, blob)
+                call = self._channel.call_durably(f"downloader:{owner}", "download_for", self._asker, blob)
                 self._tasks.spawn(call)

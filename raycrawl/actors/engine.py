@@ -17,6 +17,7 @@ import msgspec
 from raycrawl.actors.channel import Channel, PeerDied
 from raycrawl.actors.closing import Closing
 from raycrawl.actors.crew import ActorHost, CannotOpen, Crew
+from raycrawl.actors.downloads import RemoteDownloads
 from raycrawl.actors.loop import CallLaterOnce, Tasks
 from raycrawl.actors.process import Boot, Health, Pulse
 from raycrawl.actors.record import Record
@@ -65,6 +66,7 @@ class ExecutionEngine:
         }
         self.crew = Crew(self.channel, self._host, roster, myself)
         self.closing = Closing(self.crew, self.record)
+        self.downloads = RemoteDownloads(self.channel, self.tasks, "engine", boot.downloaders)
         self.channel.on_death = lambda peer, incarnation: self._suspect(peer, incarnation)
         try:
             await self.crew.open_all()
@@ -127,10 +129,9 @@ class ExecutionEngine:
                         touched=tuple(report.touched),
                         waiting=report.waiting,
                         sink_lag_nbytes=report.sink_lag_nbytes,
+                        alone=report.alone,
                     )
                 )
-            if report.acks and self.boot.sinks:
-                self._forgettable += [ack.id for ack in report.acks]
         status = self.status()
         self.record.set_status(status)
         return _encode(status)
@@ -160,6 +161,7 @@ class ExecutionEngine:
         logger.warning("%s has died: it is replaced, and what it held is leased again", peer)
         self.record.stats.inc_value(f"engine/actors_replaced/{peer.partition(':')[0]}")
         kind, _, index = peer.partition(":")
+        self.tasks.spawn(self.crew.announce_death(peer, incarnation))
         self._handle(ev.ActorDied(kind=kind, index=int(index), incarnation=incarnation))
 
     def status(self) -> EngineStatus:
@@ -203,6 +205,8 @@ class ExecutionEngine:
         except PeerDied:
             return  # the channel has told us: the shard is replaced, and the call's news are told to the next one
         reply = _decode_lease(blob)
+        if self.boot.sinks:
+            self._forgettable += [ack.id for ack in command.request.acks]
         for batch in reply.batches:
             self._batches[shard, batch.owner] = batch.blob
         poisoned = self.record.poisoned(reply.poisoned) if reply.poisoned else []
@@ -215,6 +219,7 @@ class ExecutionEngine:
                 pending=reply.pending,
                 next_ready_in_s=reply.next_ready_in_s,
                 poisoned=tuple(page.id for page in poisoned),
+                attempts={key: value for batch in reply.batches for key, value in batch.attempts.items()},
             )
         )
 
@@ -256,6 +261,7 @@ class ExecutionEngine:
         await self._greet(command.kind, name)
         incarnation = self.crew.incarnation(name)
         self._handle(ev.ActorReplaced(kind=command.kind, index=command.index, incarnation=incarnation))
+        await self.crew.announce(name)
 
     async def _greet(self, kind: str, name: str) -> None:
         """Tells a newcomer what it must know."""
@@ -263,6 +269,7 @@ class ExecutionEngine:
             await self._call_quietly(name, "forward", self.record.listens_to())
         if kind == "downloader":
             await self._call_quietly(name, "apply_slots", self.record.slot_notices())
+            self.downloads.resend([name])
 
     # The heartbeat.
 
@@ -270,7 +277,7 @@ class ExecutionEngine:
         while self.core.state is not State.CLOSED:
             await asyncio.sleep(interval_s)
             self._handle(ev.TimePassed(heartbeat=True))
-            await asyncio.gather(*(self._check(name, interval_s) for name in self.crew.everyone()))
+            await asyncio.wait([self.tasks.spawn(self._check(name, interval_s)) for name in self.crew.everyone()])
             self._tell_forgettable()
 
     async def _check(self, name: str, timeout_s: float) -> None:
@@ -295,7 +302,7 @@ class ExecutionEngine:
 
     def _tell_forgettable(self) -> None:
         """Feeds need not remember pages whose end is durable in the frontier."""
-        if len(self._forgettable) < FORGET_BATCH or any(shard.has_news for shard in self.core.shards):
+        if len(self._forgettable) < FORGET_BATCH:
             return
         done, self._forgettable = self._forgettable, []
         for sink in self.crew.names("sink"):
@@ -373,8 +380,12 @@ class ExecutionEngine:
         self.tasks.spawn(self.crawl(self.record.encode(request)))
 
     def download(self, request: Any) -> Any:
-        """Only Scrapers and Downloaders can."""
-        raise RuntimeError(f"the engine's process cannot download {request}: do it in a pipeline or a middleware")
+        """``crawler.engine.download(request)``: past the frontier, through the middlewares and the slot."""
+        return self.downloads.download(request, self.record.crawler.spider)
+
+    async def answers(self, blob: bytes) -> None:
+        """Responses to this process's ``download()`` calls."""
+        self.downloads.answered(blob, self.record.crawler.spider)
 
     def order(self, name: str, *args: Any) -> Any:
         """An order from an extension in this process."""

@@ -9,7 +9,8 @@ import pickle
 import sys
 import time
 import traceback
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from raycrawl.actors.logs import LogShip
 from raycrawl.actors.loop import Tasks
 from raycrawl.actors.outbox import Outbox
 from raycrawl.actors.reporter import Reporter
+from raycrawl.core.engine import SUSPECT_ATTEMPTS
 from raycrawl.core.facade import EngineStatus, ExecutionEngine
 from raycrawl.core.messages import RequestRecord
 
@@ -102,6 +104,7 @@ class ActorProcess:
         self.tasks = Tasks(self.name)
         self.pulse = Pulse()
         self.crawler: Any = None
+        self.is_open = False
 
     async def _open(self) -> None:
         boot = self.boot
@@ -117,7 +120,8 @@ class ActorProcess:
             take_stats=self.crawler.stats.take_delta,
             on_status=self._set_status,
         )
-        LogShip.install(self.crawler.settings, self.reporter.log)
+        if self.channel.ships_logs:
+            LogShip.install(self.crawler.settings, self.reporter.log)
         self.channel.on_death = self._suspect
         self._ticker = asyncio.get_running_loop().create_task(self._tick())
 
@@ -130,6 +134,7 @@ class ActorProcess:
         error = ""
         try:
             await self.open(*args)
+            self.is_open = True
         except Exception as exception:
             error = self._explain(exception)
         return {"error": error, "pid": os.getpid(), "node": os.uname().nodename}
@@ -168,7 +173,7 @@ class ActorProcess:
         """The pulse; runs in a thread of its own, whatever the main loop does."""
         while True:
             try:
-                known = frozenset(self.known_pages())
+                known = frozenset(self.known_pages()) if self.is_open else frozenset()
                 break
             except RuntimeError:  # a container changed while it was copied from this thread: once more
                 continue
@@ -187,6 +192,7 @@ class CrawlProcess(ActorProcess):
     def __init__(self, boot: Boot, index: int, incarnation: int, channel: Channel) -> None:
         super().__init__(boot, index, incarnation, channel)
         self._ordinal = 0
+        self._suspects = asyncio.Lock()
 
     async def _open(self) -> None:
         await super()._open()
@@ -211,6 +217,19 @@ class CrawlProcess(ActorProcess):
             self.reporter.touched(shard)
         if duplicates:
             stats.inc_value("dupefilter/filtered", len(duplicates))
+
+    @asynccontextmanager
+    async def _alone_if_suspect(self, page_id: bytes, attempts: int) -> AsyncIterator[None]:
+        """Suspects (see ``SUSPECT_ATTEMPTS``) are worked on one at a time, and the engine knows on which."""
+        if attempts < SUSPECT_ATTEMPTS:
+            yield
+            return
+        async with self._suspects:
+            await self.reporter.alone(page_id)
+            try:
+                yield
+            finally:
+                await self.reporter.alone(b"")
 
     # EngineLink
 

@@ -71,7 +71,8 @@ class Record:
         self._slots: dict[str, SlotNotice] = {}
         self._started_s = time.monotonic()
         self._rates: deque[tuple[float, int]] = deque()
-        LogShip.install(crawler.settings, self._line)
+        if link.channel.ships_logs:
+            LogShip.install(crawler.settings, self._line)
         crawler.engine = ExecutionEngine(crawler, link=link)
         crawler.spider = stand_in_spider(crawler, boot.spider_args)
         crawler.engine.spider = crawler.spider

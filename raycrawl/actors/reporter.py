@@ -46,6 +46,7 @@ class Reporter:
         self._stats_at_s = 0.0
         self._seq = 0
         self._sending = False
+        self._idle = asyncio.Event()
         self._timer = Paced(self._send_soon, interval_s)
         self._fetched: list[PageFetched] = []
         self._acks: list[Ack] = []
@@ -55,6 +56,7 @@ class Reporter:
         self._logs: list[LogLine] = []
         self._events: list[tuple[str, bytes]] = []
         self._close_reason = ""
+        self._alone: bytes | None = None
         self._in_message: list[bytes] = []
         self.waiting: Callable[[], int] = int
         self.sink_lag: Callable[[], int] = int
@@ -99,6 +101,11 @@ class Reporter:
         self._close_reason = self._close_reason or reason
         self._timer.now()
 
+    async def alone(self, page_id: bytes) -> None:
+        """From here on this process works on a suspect, which is to blame if it dies; b"": it no longer does."""
+        self._alone = page_id
+        await self.flush()
+
     def unreported(self) -> list[bytes]:
         """Ids of pages whose end the engine may not have heard of yet."""
         return [*self._in_message, *(ack.id for ack in self._acks), *(page.id for page in self._fetched), *self._released]
@@ -124,16 +131,19 @@ class Reporter:
         finally:
             self._in_message = []
             self._sending = False
+            self._idle.set()
+            self._idle.clear()
         if self._acks or self._fetched or self._released or self._touched or self._close_reason:
             self.kick()
 
     async def flush(self) -> None:
-        """Sends everything there is, stats included."""
+        """Sends everything there is, stats included; the engine has it when this returns."""
+        while self._sending:
+            await self._idle.wait()
         self._stats_at_s = 0.0
         self._timer.cancel()
-        if not self._sending:
-            self._sending = True
-            await self._send()
+        self._sending = True
+        await self._send()
 
     def _take(self) -> Report:
         self._seq += 1
@@ -149,6 +159,7 @@ class Reporter:
             stats=self._stats(),
             logs=self._logs,
             events=self._events,
+            alone=self._alone,
             close_reason=self._close_reason,
             waiting=self.waiting(),
             sink_lag_nbytes=self.sink_lag(),
@@ -156,6 +167,7 @@ class Reporter:
         self._in_message = [*(ack.id for ack in self._acks), *(p.id for p in self._fetched), *self._released]
         self._fetched, self._acks, self._released, self._slots = [], [], [], []
         self._logs, self._events, self._touched, self._close_reason = [], [], set(), ""
+        self._alone = None
         return report
 
     def _stats(self) -> bytes:

@@ -102,6 +102,10 @@ class Scheduler(ActorProcess):
             frontier.fetched(request.fetched)
         if request.acks:
             frontier.ack(request.acks)
+        if request.live is not None:
+            repaired = frontier.reconcile(set(request.live), now_s=now_s)
+            if repaired:
+                self.crawler.stats.inc_value("engine/leases_repaired", repaired)
         self._last = LeaseReply(
             request.seq,
             self._lease(request.n, now_s) if request.n else [],
@@ -117,7 +121,12 @@ class Scheduler(ActorProcess):
         if count:
             self.crawler.stats.inc_value("scheduler/dequeued", count)
             self.reporter.kick()
-        return [LeaseBatch(owner, [r.id for r in records], _encode(records)) for owner, records in leases.items()]
+        return [
+            LeaseBatch(
+                owner, [r.id for r in records], _encode(records), {r.id: r.attempts for r in records if r.attempts}
+            )
+            for owner, records in leases.items()
+        ]
 
     def _next_ready_in_s(self, now_s: float) -> float | None:
         ready_s = self._frontier.next_ready_s(now_s)

@@ -99,7 +99,7 @@ class Scraper(CrawlProcess):
         self.pipelines = ItemPipelineManager.from_crawler(crawler)
         self.items = ItemBox(self.channel, self.tasks, feeds=self.boot.sinks, delay_s=self.boot.batch_delay_s)
         self.reporter.sink_lag = lambda: self.items.nbytes
-        self.downloads = RemoteDownloads(self.channel, self.tasks, self.index, self.boot.downloaders)
+        self.downloads = RemoteDownloads(self.channel, self.tasks, self.name, self.boot.downloaders)
         self._active: dict[bytes, PageWork] = {}
         self._start: _Start | None = None
         self._forwarded: frozenset[str] = frozenset()
@@ -123,9 +123,7 @@ class Scraper(CrawlProcess):
         """Takes finished downloads (an encoded list of Page); answers when all of them have ended."""
         rest = _Rest()
         for page in _decode_pages(blob):
-            if page.answer:
-                self._answer(page)
-            elif page.id not in self._active:
+            if page.id not in self._active:
                 rest.count += 1
                 work = self._active[page.id] = PageWork(page.id, rest.wrap(self._page_ended))
                 self.tasks.spawn(self._page(work, page))
@@ -137,6 +135,10 @@ class Scraper(CrawlProcess):
         self.reporter.ended(work.id, work.outcome)
 
     async def _page(self, work: PageWork, page: Page) -> None:
+        async with self._alone_if_suspect(page.id, page.attempts):
+            await self._run_callback(work, page)
+
+    async def _run_callback(self, work: PageWork, page: Page) -> None:
         request = response = None
         self.pulse.at_s = time.monotonic()
         try:
@@ -407,8 +409,9 @@ class Scraper(CrawlProcess):
             request.meta[PRIVATE_OK] = True
         return self.downloads.download(request, self.spider)
 
-    def _answer(self, page: Page) -> None:
-        self.downloads.answered(page, self._records, self.spider)
+    async def answers(self, blob: bytes) -> None:
+        """Responses to this process's ``download()`` calls."""
+        self.downloads.answered(blob, self.spider)
 
     async def wire(self, peers: dict[str, tuple[Any, int]]) -> None:
         """Connects peers; what was asked of a Downloader that was replaced is asked again."""

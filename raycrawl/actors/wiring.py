@@ -75,13 +75,16 @@ class RayChannel:
         self._handles: dict[str, tuple[Any, int]] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self.on_death: Callable[[str, int], None] = lambda peer, incarnation: None
+        self.ships_logs = True
 
     def connect(self, peer: str, handle: Any, incarnation: int) -> None:
-        """From now on ``peer`` is ``handle``."""
+        """From now on ``peer`` is ``handle``; None: it is gone, the next incarnation will follow."""
         known = self._handles.get(peer)
-        if known is not None and known[1] >= incarnation:
+        if known is not None and (known[1] > incarnation or (known[1] == incarnation and handle is not None)):
             return
         self._handles[peer] = (handle, incarnation)
+        if handle is None:
+            return
         for waiter in self._waiting.pop(peer, ()):
             if not waiter.done():
                 waiter.set_result(None)

@@ -18,6 +18,10 @@ from raycrawl.core.ledger import Holder, Ledger
 from raycrawl.core.lifecycle import State, Step, advance
 from raycrawl.core.shards import ShardView
 
+RELEASED_KEPT = 10_000
+SUSPECT_ATTEMPTS = 2
+"""A page whose holders died this often is worked on alone; if one dies then, the page was it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
@@ -73,6 +77,8 @@ class EngineCore:
             for index in range(count)
         }
         self.dead: set[tuple[str, int]] = set()
+        self.suspects: dict[tuple[str, int], bytes] = {}
+        self._released: dict[bytes, int] = {}  # lost with their holders; the last report of one may still say it ended
         self.start = StartView()
         self.idle = IdleView()
         self.close_reason = ""
@@ -160,7 +166,8 @@ class EngineCore:
             commands.append(ev.SendPoisoned(shard=shard.index, scraper=scraper))
         for downloader, ids in event.batches:
             if self.state in (State.RUNNING, State.PAUSED) and ("downloader", downloader) not in self.dead:
-                self.ledger.lease(shard.index, self._holder("downloader", downloader), ids, now_s=now_s)
+                holder = self._holder("downloader", downloader)
+                self.ledger.lease(shard.index, holder, ids, now_s=now_s, attempts=event.attempts)
                 commands.append(ev.SendBatch(shard=shard.index, seq=event.seq, downloader=downloader))
             else:
                 for page_id in ids:
@@ -173,11 +180,15 @@ class EngineCore:
             self.ledger.set_waiting(self._holder("downloader", event.index), event.waiting)
         if current:
             self.pressure.sink_lag_nbytes[f"{event.kind}:{event.index}"] = event.sink_lag_nbytes
+            if event.alone is not None:
+                self.suspects[event.kind, event.index] = event.alone
         self._touch(event.touched)
         for page in event.fetched:
             self._note_fetched(page, current, now_s)
         for ack in event.acks:
             shard = self.ledger.end(ack.id)
+            if shard is None:
+                shard = self._released.pop(ack.id, None)
             if shard is not None:
                 self.shards[shard].note_ack(ack)
         for page_id in event.released:
@@ -195,7 +206,7 @@ class EngineCore:
         self.shards[shard].note_fetched(page.id)
         if not self._is_current("scraper", page.scraper, page.incarnation):
             self.ledger.end(page.id)  # it was sent to a Scraper that is gone
-            self.shards[shard].note_released(page.id, lost=True)
+            self.shards[shard].note_released(page.id, lost=False)
 
     def _on_enqueued(self, event: ev.Enqueued, now_s: float) -> list[ev.Command]:
         self._touch(event.touched)
@@ -211,13 +222,26 @@ class EngineCore:
         elif event.kind in ("downloader", "scraper"):
             if not self._is_current(event.kind, event.index, event.incarnation):
                 return []
-            for index, page_id in self.ledger.lost(Holder(event.kind, event.index, event.incarnation)):
-                self.shards[index].note_released(page_id, lost=True)
+            self._release_lost(Holder(event.kind, event.index, event.incarnation))
             self.dead.add(key)
             self.pressure.sink_lag_nbytes.pop(f"{event.kind}:{event.index}", None)
             if event.kind == "scraper" and self.start.scraper == event.index:
                 self.start.pulling = False
         return [ev.ReplaceActor(kind=event.kind, index=event.index, incarnation=event.incarnation + 1)]
+
+    def _release_lost(self, holder: Holder) -> None:
+        """What a dead actor held goes back. Who is to blame?
+
+        A page that the actor worked on alone is. When nobody was named, each page may be: it counts up to one attempt
+        less than poison, and is then worked on alone, so that a page is given up for its own deeds only.
+        """
+        blamed = self.suspects.pop((holder.kind, holder.index), b"")
+        for page_id, entry in self.ledger.lost(holder):
+            to_blame = page_id == blamed or (not blamed and entry.attempts < SUSPECT_ATTEMPTS)
+            self.shards[entry.shard].note_released(page_id, lost=to_blame)
+            self._released[page_id] = entry.shard
+        while len(self._released) > RELEASED_KEPT:
+            del self._released[next(iter(self._released))]
 
     def _on_actor_replaced(self, event: ev.ActorReplaced, now_s: float) -> list[ev.Command]:
         if event.kind == "scheduler":
@@ -270,8 +294,7 @@ class EngineCore:
     def _on_time_passed(self, event: ev.TimePassed, now_s: float) -> list[ev.Command]:
         if event.heartbeat:
             for shard in self.shards:
-                if shard.pending and not shard.is_waiting:
-                    shard.note_touched()
+                shard.note_heartbeat()
         return []
 
     def _touch(self, shards: Any) -> None:
@@ -314,13 +337,17 @@ class EngineCore:
         for position, shard in enumerate(due):
             share = free // (len(due) - position)
             free -= share
-            commands.append(shard.call(share, now_s))
+            commands.append(shard.call(share, now_s, live=self._live(shard)))
         waits = [self._due_s(shard) for shard in worth if shard not in due]
         if free > 0 or len(due):
             waits += [at_s for shard in self.shards if shard.pending and (at_s := shard.ready_at_s or 0.0) > now_s]
         if waits and self.state is State.RUNNING:
             commands.append(ev.WakeUp(delay_s=min(waits) - now_s))
         return commands
+
+    def _live(self, shard: ShardView) -> list[bytes] | None:
+        """Once a heartbeat, the shard is told all that is in flight, and repairs what does not agree."""
+        return self.ledger.of_shard(shard.index) if shard.wants_check else None
 
     def _due_s(self, shard: ShardView) -> float:
         """When a shard may be called again: at once while Downloaders run dry, else after the pace, so that calls gather."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from raycrawl.core.messages import Ack, LeaseRequest, PageFetched
 
@@ -38,6 +39,7 @@ class Leased(Event):
     pending: int
     next_ready_in_s: float | None
     poisoned: tuple[bytes, ...] = ()
+    attempts: Mapping[bytes, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class Reported(Event):
     touched: tuple[int, ...] = ()
     waiting: int = 0
     sink_lag_nbytes: int = 0
+    alone: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

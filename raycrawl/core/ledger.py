@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from raycrawl.core.messages import PageFetched
@@ -23,6 +24,7 @@ class Entry(NamedTuple):
     holder: Holder
     nbytes: int
     since_s: float
+    attempts: int = 0
 
 
 class Ledger:
@@ -52,11 +54,22 @@ class Ledger:
         entry = self._entries.get(page_id)
         return entry.holder if entry else None
 
-    def lease(self, shard: int, holder: Holder, ids: Iterable[bytes], *, now_s: float) -> None:
-        """Pages were handed to a Downloader. A page that is there already (a repeated lease) changes hands."""
+    def lease(
+        self,
+        shard: int,
+        holder: Holder,
+        ids: Iterable[bytes],
+        *,
+        now_s: float,
+        attempts: Mapping[bytes, int] = MappingProxyType({}),
+    ) -> None:
+        """Pages were handed to a Downloader. A page that is there already (a repeated lease) changes hands.
+
+        ``attempts`` says how often holders died with a page; pages that it does not name are new.
+        """
         for page_id in ids:
             self.end(page_id)
-            self._add(page_id, Entry(shard, holder, 0, now_s))
+            self._add(page_id, Entry(shard, holder, 0, now_s, attempts.get(page_id, 0)))
 
     def fetched(self, page: PageFetched, now_s: float) -> int | None:
         """A page moved on to a Scraper; the shard it came from, or None when it is not in flight (a late report)."""
@@ -65,7 +78,7 @@ class Ledger:
             return None
         self.end(page.id)
         holder = Holder("scraper", page.scraper, page.incarnation)
-        self._add(page.id, Entry(entry.shard, holder, page.nbytes, now_s))
+        self._add(page.id, Entry(entry.shard, holder, page.nbytes, now_s, entry.attempts))
         return entry.shard
 
     def end(self, page_id: bytes) -> int | None:
@@ -80,11 +93,13 @@ class Ledger:
         self._count(entry, -1)
         return entry.shard
 
-    def lost(self, holder: Holder) -> list[tuple[int, bytes]]:
-        """Takes off, and returns as (shard, id), all that a holder had when it died."""
+    def lost(self, holder: Holder) -> list[tuple[bytes, Entry]]:
+        """Takes off, and returns, all that a holder had when it died."""
         self._waiting.pop(holder, None)
-        ids = list(self._held.get(holder, ()))
-        return [(shard, page_id) for page_id in ids if (shard := self.end(page_id)) is not None]
+        entries = [(page_id, self._entries[page_id]) for page_id in self._held.get(holder, ())]
+        for page_id, _ in entries:
+            self.end(page_id)
+        return entries
 
     def set_waiting(self, holder: Holder, waiting: int) -> None:
         """A Downloader said how many of its requests wait for their slot's delay."""

@@ -95,6 +95,7 @@ class Page(msgspec.Struct, frozen=True, array_like=True):
     response: bytes | None = None
     failure: bytes | None = None
     answer: int = 0
+    attempts: int = 0  # how often processes died while they worked on it
 
 
 class LeaseBatch(msgspec.Struct, frozen=True, array_like=True):
@@ -103,6 +104,7 @@ class LeaseBatch(msgspec.Struct, frozen=True, array_like=True):
     owner: int
     ids: list[bytes]
     blob: bytes
+    attempts: dict[bytes, int] = {}  # of those whose holders died before
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, array_like=True):
@@ -114,6 +116,7 @@ class LeaseRequest(msgspec.Struct, frozen=True, array_like=True):
     acks: list[Ack] = []
     released: list[bytes] = []
     lost: list[bytes] = []  # released because their owner died: counts towards poison
+    live: list[bytes] | None = None  # when given: all that is in flight; any other lease is void
 
 
 class LeaseReply(msgspec.Struct, frozen=True, array_like=True):
@@ -145,6 +148,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stats: bytes = b""
     logs: list[LogLine] = []
     events: list[tuple[str, bytes]] = []
+    alone: bytes | None = None  # the suspect that this actor works on from now on (b"": none any more)
     close_reason: str = ""
     sink_lag_nbytes: int = 0
     waiting: int = 0

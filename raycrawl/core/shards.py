@@ -22,6 +22,7 @@ class ShardView:
         self.fresh = False
         self.ready_at_s: float | None = None
         self.called_at_s = float("-inf")
+        self.wants_check = False
         self._seq = 0
         self._call: LeaseRequest | None = None
         self._fetched: list[bytes] = []
@@ -74,8 +75,15 @@ class ShardView:
             return True
         return self.pending > 0 and self.ready_at_s is not None and now_s >= self.ready_at_s
 
-    def call(self, n: int, now_s: float) -> CallShard:
-        """The next call, asking for up to ``n`` requests."""
+    def note_heartbeat(self) -> None:
+        """The next call compares the shard's leases with the ledger, and asks anew for what is pending."""
+        if self.alive and not self.is_waiting:
+            self.wants_check = True
+            self.note_touched()
+
+    def call(self, n: int, now_s: float, live: list[bytes] | None = None) -> CallShard:
+        """The next call, asking for up to ``n`` requests; ``live`` is all that is in flight, or None."""
+        self.wants_check = False
         self._seq += 1
         self.called_at_s = now_s
         self._call = LeaseRequest(
@@ -85,6 +93,7 @@ class ShardView:
             acks=self._acks,
             released=self._released,
             lost=self._lost,
+            live=live,
         )
         self._fetched, self._acks, self._released, self._lost = [], [], [], []
         self.fresh = True

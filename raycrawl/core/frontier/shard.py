@@ -317,6 +317,11 @@ class Frontier:
             totals.enqueued, pending, leased, totals.done, totals.failed, totals.dropped, totals.filtered
         )
 
+    @property
+    def store(self) -> FrontierStore:
+        """Where the shard's state is, for a look inside."""
+        return self._store
+
     def leased_ids(self) -> list[bytes]:
         """Ids of the requests that are LEASED, the oldest lease first."""
         return list(self._leases)

@@ -125,8 +125,9 @@ class DownloadHandlers:
         if scheme not in ("http", "https", "data"):
             self._check_local(scheme, request)
         try:
-            result = call(request)
-            return await result if inspect.isawaitable(result) else result
+            result: Any = call(request)
+            response: Response = await result if inspect.isawaitable(result) else result
+            return response
         except TimeoutError as exc:
             raise DownloadTimeoutError(f"the download took too long: {exc}") from exc
         except ConnectionRefusedError as exc:

@@ -1,0 +1,184 @@
+"""All actors of a crawl in one process and one event loop, with the faults of a network and of machines on demand.
+
+``LocalHost`` takes the place of Ray: the same actor classes, wired by ``LocalChannel``. Messages are copied as Ray does
+(bytes stay bytes), may be delayed and so reordered, repeated, or lost with the death of their receiver. Times are those of
+the event loop, so tests need no sleep: they wait for the crawl.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from raycrawl.actors.channel import PeerDied
+from raycrawl.actors.downloader import Downloader
+from raycrawl.actors.engine import ExecutionEngine
+from raycrawl.actors.feedsink import FeedSink
+from raycrawl.actors.process import ActorProcess, Boot, Health
+from raycrawl.actors.scheduler import Scheduler
+from raycrawl.actors.scraper import Scraper
+
+CLASSES: dict[str, type[ActorProcess]] = {
+    "scheduler": Scheduler,
+    "downloader": Downloader,
+    "scraper": Scraper,
+    "sink": FeedSink,
+}
+# Not repeated: opening is not a message of the crawl, and a Ray call that failed is never sent twice by itself.
+_ONCE = frozenset({"begin", "stop", "close_spider", "close_feed", "ask_idle", "pull_start", "wire"})
+
+
+@dataclass(slots=True)
+class Faults:
+    """What goes wrong. ``delay_s`` is the longest delay of a message, ``repeat`` the share of messages sent twice."""
+
+    rng: Random = field(default_factory=lambda: Random(0))
+    delay_s: float = 0.0
+    repeat: float = 0.0
+
+
+@dataclass(slots=True)
+class LocalHandle:
+    """A handle to an actor in this process."""
+
+    plain: Any
+    name: str
+    is_dead: bool = False
+    calls: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def kill(self) -> None:
+        """Ends the actor as kill -9 does: whatever it was doing stops at its next wait, and nothing is cleaned up."""
+        self.is_dead = True
+        tasks = getattr(self.plain, "tasks", None)
+        for task in [*self.calls, *(tasks._tasks if tasks is not None else ())]:
+            task.cancel()
+        for name in ("_ticker", "_cleaner", "_beats"):
+            task = getattr(self.plain, name, None)
+            if task is not None:
+                task.cancel()
+
+
+class LocalChannel:
+    """Calls between actors of one process; see ``raycrawl.actors.channel.Channel``."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._handles: dict[str, tuple[LocalHandle | None, int]] = {}
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self.on_death: Callable[[str, int], None] = lambda peer, incarnation: None
+        self.ships_logs = False
+
+    def connect(self, peer: str, handle: Any, incarnation: int) -> None:
+        """From now on ``peer`` is ``handle``; None: it is gone, the next incarnation will follow."""
+        known = self._handles.get(peer)
+        if known is not None and (known[1] > incarnation or (known[1] == incarnation and handle is not None)):
+            return
+        self._handles[peer] = (handle, incarnation)
+        if handle is None:
+            return
+        for waiter in self._waiting.pop(peer, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def incarnation(self, peer: str) -> int:
+        """The incarnation that calls go to; -1 when there is none."""
+        handle, incarnation = self._handles.get(peer, (None, -1))
+        return incarnation if handle is not None else -1
+
+    def peers(self, kind: str) -> list[str]:
+        """The connected peers of a kind."""
+        return [
+            peer for peer, (handle, _) in self._handles.items() if handle is not None and peer.startswith(kind + ":")
+        ]
+
+    async def call(self, peer: str, method: str, *args: Any) -> Any:
+        """Calls and answers, after a random delay; sometimes twice."""
+        handle, incarnation = self._handles.get(peer, (None, -1))
+        if handle is None:
+            raise PeerDied(peer)
+        faults = self._faults
+        if method not in _ONCE and faults.rng.random() < faults.repeat:
+            await self._run(handle, peer, incarnation, method, args)
+        return await self._run(handle, peer, incarnation, method, args)
+
+    async def _run(self, handle: LocalHandle, peer: str, incarnation: int, method: str, args: tuple[Any, ...]) -> Any:
+        if self._faults.delay_s:
+            await asyncio.sleep(self._faults.rng.random() * self._faults.delay_s)
+        if handle.is_dead:
+            self._lose(peer, incarnation)
+            raise PeerDied(peer)
+        task = asyncio.get_running_loop().create_task(getattr(handle.plain, method)(*args))
+        handle.calls.add(task)
+        try:
+            await asyncio.wait((task,))
+        finally:
+            handle.calls.discard(task)
+        if task.cancelled() or handle.is_dead:
+            self._lose(peer, incarnation)
+            raise PeerDied(peer)
+        return task.result()
+
+    async def call_durably(self, peer: str, method: str, *args: Any) -> Any:
+        """``call`` that waits for the peer's next incarnation as often as it must."""
+        while True:
+            try:
+                return await self.call(peer, method, *args)
+            except PeerDied:
+                if self.incarnation(peer) < 0:
+                    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                    self._waiting.setdefault(peer, []).append(waiter)
+                    await waiter
+
+    def _lose(self, peer: str, incarnation: int) -> None:
+        handle, current = self._handles.get(peer, (None, -1))
+        if handle is not None and current == incarnation:
+            self._handles[peer] = (None, incarnation)
+            self.on_death(peer, incarnation)
+
+
+class LocalHost:
+    """Creates actors in this process; ``actors`` has the newest incarnation of each by name."""
+
+    def __init__(self, boot: Boot, faults: Faults | None = None) -> None:
+        self.boot = boot
+        self.faults = faults or Faults()
+        self.actors: dict[str, LocalHandle] = {}
+        self.engine = LocalHandle(ExecutionEngine(boot, self.channel(), self), "engine")
+
+    def channel(self) -> LocalChannel:
+        """A channel for one more actor."""
+        return LocalChannel(self.faults)
+
+    def create(self, kind: str, index: int, incarnation: int) -> LocalHandle:
+        """Makes an actor."""
+        name = f"{kind}:{index}"
+        handle = LocalHandle(CLASSES[kind](self.boot, index, incarnation, self.channel()), name)
+        self.actors[name] = handle
+        return handle
+
+    async def health(self, handle: LocalHandle, timeout_s: float) -> Health | None:
+        """The actor's pulse."""
+        if handle.is_dead:
+            raise PeerDied(handle.name)
+        health: Health = handle.plain.health()
+        return health
+
+    def kill(self, handle: LocalHandle) -> None:
+        """Ends an actor at once."""
+        handle.kill()
+
+    async def crawl(self) -> dict[str, Any]:
+        """Runs the whole crawl; the stats at its end. Raises: RuntimeError when an actor could not open."""
+        engine: ExecutionEngine = self.engine.plain
+        answer = await engine.begin(self.engine)
+        if answer["error"]:
+            raise RuntimeError(answer["error"])
+        await engine.record.finished.wait()
+        for handle in self.actors.values():
+            handle.kill()
+        self.engine.kill()
+        stats: dict[str, Any] = engine.record.stats.get_stats()
+        return {**stats, "audit": engine.record.audit}
