@@ -36,6 +36,9 @@ FORMAT_KEY = b"format"
 COUNTS = Struct(">6Q")
 """enqueued, done, failed, dropped, filtered, sequence."""
 
+OUTCOMES = ("done", "failed", "dropped")
+"""What the last byte of a DONE request's SEEN value means (``core.messages.Outcome``)."""
+
 _RANK = Struct(">IQ")
 _HEAD = Struct(">BI16s")
 _HEAD_NBYTES = _HEAD.size
@@ -108,6 +111,16 @@ def decode_entry(value: bytes) -> Entry:
     """The request in a QUEUE value."""
     attempts, enqueued_s, id_ = _HEAD.unpack_from(value)
     return Entry(attempts, enqueued_s, id_, value[_HEAD_NBYTES:])
+
+
+def entry_id(value: bytes) -> bytes:
+    """The request id in a QUEUE value."""
+    return value[5 : 5 + ID_NBYTES]
+
+
+def enqueued_s_of(value: bytes) -> int:
+    """When the request in a QUEUE value was enqueued, in whole seconds."""
+    return int.from_bytes(value[1:5], "big")
 
 
 def done_value(slot_key_: bytes, outcome: int) -> bytes:

@@ -205,9 +205,9 @@ class RocksStore:
                 error = raised
         # The lock goes with the last reference, and the traceback of a failed write may hold some in a cycle.
         del database, part
-        gc.collect()
-        # A database that failed before complains of it again here; what it had accepted is in its log.
-        if error is not None and not is_failed:
+        if is_failed:
+            gc.collect()
+        elif error is not None:  # one that failed complains of it again; what it had accepted is in its log
             raise _mapped(error, self.path) from error
 
 

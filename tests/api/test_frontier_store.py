@@ -36,7 +36,8 @@ Opener = Callable[[], FrontierStore]
 @pytest.fixture(params=["memory", "rocks"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
     """Opens the same store again and again, closing the one before."""
-    memory, opened = MemoryStore(), []
+    memory = MemoryStore()
+    opened: list[FrontierStore] = []
 
     def open_store() -> FrontierStore:
         if opened:
@@ -51,7 +52,7 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
         store.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(opener: Opener) -> FrontierStore:
     return opener()
 
@@ -283,7 +284,7 @@ def test_a_log_whose_last_write_was_torn_is_not(tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MB; needs the right to mount one."""
     path = tmp_path / "disk"

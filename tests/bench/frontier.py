@@ -1,8 +1,8 @@
 """How fast the frontier is: ``python -m tests.bench frontier [--part P] [--urls N] [--hosts H] [--json]``.
 
-Parts: ``enqueue`` (new records and duplicates, one shard on RocksDB), ``cycle`` (lease and acknowledge), ``choice`` (the
-next requests among 100, 10,000 and 100,000 domains) and ``resume`` (a killed shard with a million pending requests is
-opened again and leases its first page). Each part runs in a process of its own, so its memory is its own.
+Parts: ``enqueue`` (new records and duplicates, one shard on RocksDB), ``cycle`` (lease and acknowledge), ``choice``
+(the next requests among 100, 10,000 and 100,000 domains) and ``resume`` (a killed shard with a million pending requests
+is opened again and leases its first page). Each part runs in a process of its own, so its memory is its own.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def bench_cycle(path: Path, urls: int, hosts: int) -> Figures:
 
 
 def bench_choice(path: Path, urls: int, hosts: int) -> Figures:
-    """Microseconds for each request that is chosen: a lease of 32 with nothing given back, and the first after opening."""
+    """Microseconds for each request that is chosen, in leases of 32."""
     store = RocksStore(path)
     frontier = Frontier(store, FrontierPolicy(delay_s=0.0))
     fill(frontier, max(hosts * 3, 60_000), hosts)

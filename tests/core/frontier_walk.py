@@ -39,9 +39,9 @@ class Model:
 
     def counts(self) -> FrontierCounts:
         states = Counter(self.state.values())
-        ends = [self.outcomes[outcome] for outcome in Outcome]
         leased = states["leased"] + states["poison"]
-        return FrontierCounts(len(self.state), states["pending"], leased, *ends, self.filtered)
+        done, failed, dropped = (self.outcomes[outcome] for outcome in Outcome)
+        return FrontierCounts(len(self.state), states["pending"], leased, done, failed, dropped, self.filtered)
 
 
 class Walk:
@@ -130,7 +130,7 @@ class Walk:
         known = self.model.ids("leased") + self.model.ids("poison")
         ids = self.rng.sample(known, min(len(known), self.rng.choice([0, 1, 5])))
         if self.rng.random() < 0.1:
-            ids += self.model.ids("pending")[:1] + [b"\xff" * 16] + ids[:1]
+            ids += [*self.model.ids("pending")[:1], b"\xff" * 16, *ids[:1]]
         return [Ack(id_, self.rng.choice(list(Outcome))) for id_ in ids]
 
     def ack(self) -> None:
@@ -176,7 +176,9 @@ class Walk:
         delay_s = self.rng.choice([None, 0.0, 0.2, 3.0])
         not_before_s = self.rng.choice([None, None, self.now_s + 2.0, self.now_s + 100.0])
         slot = f"s{self.rng.randrange(6)}.com"
-        self.frontier.set_slot(slot, delay_s=delay_s, concurrency=self.rng.choice([None, 1, 4]), not_before_s=not_before_s)
+        self.frontier.set_slot(
+            slot, delay_s=delay_s, concurrency=self.rng.choice([None, 1, 4]), not_before_s=not_before_s
+        )
 
     def crash(self) -> None:
         """The shard dies; its successor hears which requests are still in flight."""

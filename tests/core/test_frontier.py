@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -278,7 +279,8 @@ def test_a_slot_without_delay_has_twice_its_concurrency_out_until_downloads_end(
 
 def test_a_delayed_slot_gives_one_request_each_delay_a_little_ahead() -> None:
     frontier = make((record(n) for n in range(200)), delay_s=2.0, concurrency=8, lookahead_s=0.3)
-    times, now_s = [], 100.0
+    times: list[float] = []
+    now_s = 100.0
     while len(times) < 50:
         leased = numbers(frontier.lease(5, now_s=now_s))
         times += [now_s] * len(leased)
@@ -288,7 +290,7 @@ def test_a_delayed_slot_gives_one_request_each_delay_a_little_ahead() -> None:
         now_s = max(now_s + 0.05, ready_s)
     assert times[0] == 100.0
     assert times[-1] == pytest.approx(100.0 + 49 * 2.0 - 0.3, abs=0.06)
-    assert min(b - a for a, b in zip(times, times[1:], strict=False)) >= 2.0 - 0.3 - 1e-9
+    assert min(b - a for a, b in pairwise(times)) >= 2.0 - 0.3 - 1e-9
 
 
 def test_a_delayed_slot_holds_at_most_its_concurrency_and_one() -> None:
