@@ -47,13 +47,21 @@ class FeedOptions:
     def is_directory(self) -> bool:
         return self.uri.endswith(("/", "\\"))
 
+    @property
+    def takes_pages(self) -> bool:
+        """Whether it takes ``feeds.warc.WarcPage`` objects, one per page, instead of what spiders yield."""
+        return takes_pages(self.exporter)
+
     @classmethod
     def read(cls, uri: str, options: Mapping[str, Any], settings: Any) -> FeedOptions:
         """Raises FeedError for a format or an option that cannot be used, with the feed's URI in the message."""
         user_options = options
         options = feed_complete_default_values_from_settings(dict(options), settings)
         kind = kind_of(uri)
-        format_name = options.get("format") or infer_format(uri)
+        format_name = options.get("format") or infer_format(
+            uri, is_processed=bool(options.get("postprocessing"))
+        )
+        exporter = load_exporter(format_name, settings, uri)
         overwrite = options.get("overwrite")
         batch_item_count = int(options["batch_item_count"] or 0)
         if batch_item_count and not uri.endswith(("/", "\\")) and not re.search(r"%\(batch_(time|id)\)", uri):
@@ -64,7 +72,7 @@ class FeedOptions:
             uri=uri,
             kind=kind,
             format=format_name,
-            exporter=load_exporter(format_name, settings, uri),
+            exporter=exporter,
             encoding=options["encoding"],
             fields=options["fields"] or None,
             indent=_indent(options["indent"]),
@@ -74,7 +82,7 @@ class FeedOptions:
             postprocessing=tuple(load_object(plugin) for plugin in options.get("postprocessing") or ()),
             exporter_kwargs=dict(options.get("item_export_kwargs") or {}),
             uri_params=load_object(uri_params) if uri_params else None,
-            accepts=_item_filter(user_options),
+            accepts=_is_page if takes_pages(exporter) else _item_filter(user_options),
             raw=options,
         )
 
@@ -94,6 +102,12 @@ def _item_filter(options: Mapping[str, Any]) -> Callable[[Any], bool] | None:
     return accepts
 
 
+def _is_page(item: Any) -> bool:
+    from raycrawl.feeds.warc import WarcPage
+
+    return isinstance(item, WarcPage)
+
+
 def load_exporter(format_name: str, settings: Any, uri: str) -> type[Any]:
     """The exporter class that ``FEED_EXPORTERS`` has for the format."""
     exporters = dict(settings.getwithbase("FEED_EXPORTERS"))
@@ -103,6 +117,24 @@ def load_exporter(format_name: str, settings: Any, uri: str) -> type[Any]:
         raise FeedError(f"the feed {uri!r} has the unknown format {format_name!r}; known formats: {known}")
     exporter: type[Any] = load_object(path)
     return exporter
+
+
+def takes_pages(exporter: Any) -> bool:
+    """Whether feeds of this exporter take pages and not items."""
+    from raycrawl.feeds.warc import WarcItemExporter
+
+    return isinstance(exporter, type) and issubclass(exporter, WarcItemExporter)
+
+
+def page_feeds(settings: Any) -> list[str]:
+    """The keys of ``FEEDS`` whose feeds take pages: a crawl without any need not encode them."""
+    uris = []
+    for key, options in settings.getdict("FEEDS").items():
+        uri = str(key)
+        name = options.get("format") or infer_format(uri, is_processed=bool(options.get("postprocessing")))
+        if takes_pages(load_exporter(name, settings, uri)):
+            uris.append(uri)
+    return uris
 
 
 def kind_of(uri: str) -> str:
@@ -121,9 +153,16 @@ def local_path(uri: str) -> Path:
     return Path(uri)
 
 
-def infer_format(uri: str) -> str:
-    """The format that the file's extension names."""
-    suffix = PurePosixPath(uri.replace("\\", "/")).suffix
+def infer_format(uri: str, *, is_processed: bool = False) -> str:
+    """The format that the file's extension names.
+
+    Args:
+        is_processed: the feed has post-processing, so that an extension such as ``.gz`` tells nothing of its format.
+    """
+    path = PurePosixPath(uri.replace("\\", "/"))
+    suffix = path.suffix
+    if suffix in (".gz", ".bz2", ".xz") and (is_processed or path.stem.endswith(".warc")):
+        suffix = PurePosixPath(path.stem).suffix
     if not suffix:
         raise FeedError(f"the feed {uri!r} has no extension to tell its format: give one, or the option 'format'")
     return suffix[1:].lower()

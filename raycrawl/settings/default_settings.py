@@ -26,7 +26,6 @@ DEFAULT_REQUEST_HEADERS = {
     "Accept-Language": "en",
 }
 EDITOR = "vi"
-FORCE_CRAWLER_PROCESS = False
 NEWSPIDER_MODULE = ""
 SPIDER_LOADER_CLASS = "raycrawl.spiderloader.SpiderLoader"
 SPIDER_LOADER_WARN_ONLY = False
@@ -61,6 +60,7 @@ DNSCACHE_SIZE = 10000
 DNS_TIMEOUT = 60
 DOWNLOADER = "raycrawl.core.downloader.Downloader"
 DOWNLOADER_CLIENT_TLS_CIPHERS = "DEFAULT"
+DOWNLOADER_CLIENT_TLS_METHOD = "TLS"
 DOWNLOADER_MIDDLEWARES: dict[Any, Any] = {}
 DOWNLOADER_MIDDLEWARES_BASE = {
     "raycrawl.downloadermiddlewares.offsite.OffsiteMiddleware": 50,
@@ -100,6 +100,7 @@ DOWNLOAD_TLS_MIN_VERSION: str | None = None
 DOWNLOAD_VERIFY_CERTIFICATES = True  # raycrawl: on
 DOWNLOAD_WARNSIZE = 32 * 1024 * 1024
 RANDOMIZE_DOWNLOAD_DELAY = True
+REACTOR_THREADPOOL_MAXSIZE = 10
 
 # --- downloader middlewares
 
@@ -195,6 +196,7 @@ FEED_EXPORTERS_BASE = {
     "marshal": "raycrawl.exporters.MarshalItemExporter",
     "pickle": "raycrawl.exporters.PickleItemExporter",
     "parquet": "raycrawl.exporters.ParquetItemExporter",
+    "warc": "raycrawl.feeds.warc.WarcItemExporter",
 }
 FEED_EXPORT_BATCH_ITEM_COUNT = 0
 FEED_EXPORT_ENCODING: str | None = None
@@ -298,7 +300,7 @@ DOWNLOADER_ACTORS: int | str = "auto"
 DOWNLOADER_CPUS: float | str = "auto"
 FRONTIER_SYNC: float | str = "never"
 HEARTBEAT_INTERVAL = 5.0
-ITEMS_SPOOL: str | None = None
+ITEMS_SPOOL = True
 LEASE_TIMEOUT = 600
 MEMORY_BACKOUT_PERCENT = 95
 RAY_ADDRESS: str | None = None
