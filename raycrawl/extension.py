@@ -81,10 +81,7 @@ def is_plain_process(crawler: Crawler) -> bool:
 
 def close_spider(crawler: Crawler, reason: str) -> None:
     """Ask the crawl's engine to end the crawl with ``reason``."""
-    engine = crawler.engine
-    if engine is None:
-        raise RuntimeError(f"The crawl has no engine that could close the spider ({reason})")
-    closing = engine.close_spider_async(reason=reason)
+    closing = crawler.engine.close_spider_async(reason=reason)
     if asyncio.iscoroutine(closing):
         task = asyncio.ensure_future(closing)
         # The loop keeps only a weak reference to a task.

@@ -47,12 +47,15 @@ class StackTraceDump:
         return cls(crawler)
 
     def dump_stacktrace(self, signum: int, frame: FrameType | None) -> None:
-        engine = getattr(self.crawler, "engine", None)
+        try:
+            status = format_engine_status(self.crawler.engine)
+        except RuntimeError:
+            status = "There is no engine yet."
         logger.info(
             "Dumping stack trace and engine status\n%(stacks)s\n%(status)s\n%(refs)s",
             {
                 "stacks": self._thread_stacks(),
-                "status": format_engine_status(engine) if engine is not None else "no engine in this process",
+                "status": status,
                 "refs": format_live_refs(),
             },
             extra={"crawler": self.crawler},
