@@ -91,7 +91,7 @@ class BaseRedirectMiddleware:
     def _build(self, request: Request, url: str, **changes: Any) -> Request | None:
         """``request`` for another URL, without what that URL's origin must not see; None for a URL off the web."""
         try:
-            redirected = request.replace(url=url, cookies=None, **changes)
+            redirected: Request = request.replace(url=url, cookies=None, **changes)
             target = _origin(redirected.url)
         except ValueError:
             return None
@@ -115,7 +115,7 @@ class BaseRedirectMiddleware:
         return redirected
 
     def _as_get(self, request: Request) -> Request:
-        redirected = request.replace(method="GET", body=b"")
+        redirected: Request = request.replace(method="GET", body=b"")
         for name in (*_BODY_HEADERS, b"Transfer-Encoding"):
             redirected.headers.pop(name, None)
         return redirected

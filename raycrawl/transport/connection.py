@@ -124,7 +124,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._feed_body(exchange, exchange.head, data)
         except BadResponse as exc:
-            self._fail(DownloadFailedError(str(exc)))
+            self._fail(DownloadFailedError(str(exc)) if exchange.head is None else ResponseDataLossError(str(exc)))
         except DownloadCancelledError as exc:
             self._fail(exc)
 
@@ -192,7 +192,7 @@ class Connection(asyncio.Protocol):
             if end < 0 or end > MAX_HEAD_NBYTES:
                 if len(buffer) > MAX_HEAD_NBYTES:
                     raise BadResponse(f"the response's headers are larger than {MAX_HEAD_NBYTES} bytes")
-                if len(buffer) >= 5 and not buffer.startswith((b"HTTP/", b"ICY ")):
+                if len(buffer) >= 5 and not buffer[:5].upper().startswith((b"HTTP/", b"ICY ")):
                     raise BadResponse("the server's answer does not start with an HTTP status line")
                 self._buffer = buffer
                 self._scanned = max(0, len(buffer) - 3)
@@ -248,9 +248,11 @@ class Connection(asyncio.Protocol):
                 return
         elif self._decoder is not None:
             out: list[bytes] = []
-            self._decoder.feed(data, out)
-            for part in out:
-                self._take(exchange, part)
+            try:
+                self._decoder.feed(data, out)
+            finally:
+                for part in out:
+                    self._take(exchange, part)
             if self._decoder.is_done:
                 self._finish(exchange, self._decoder.rest, can_reuse=not exchange.is_cut)
                 return

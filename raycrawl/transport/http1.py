@@ -22,9 +22,9 @@ MAX_CHUNK_LINE_NBYTES = 16 * 1024
 # RFC 9110 section 15.2 allows any number of interim responses; nobody honest sends this many.
 MAX_INTERIM_RESPONSES = 100
 
-_STATUS_LINE = re.compile(rb"(?:HTTP/(\d)(?:\.(\d+))?|ICY)[ \t]+(\d{3})(?!\d)[ \t:]*(.*)", re.DOTALL)
-_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,16})[ \t]*(?:;.*)?$", re.DOTALL)
-_DIGITS = re.compile(rb"\d{1,19}$")
+_STATUS_LINE = re.compile(rb"(?:HTTP/(\d)(?:\.(\d+))?|ICY)[ \t]+(\d{3})(?!\d)[ \t:]*(.*)", re.DOTALL | re.IGNORECASE)
+_CHUNK_SIZE = re.compile(rb"[ \t]*0*([0-9a-fA-F]{1,16})[ \t]*(?:;.*)?$", re.DOTALL)
+_DIGITS = re.compile(rb"\d{1,100}$")
 
 
 class BadResponse(Exception):
@@ -81,7 +81,7 @@ def parse_head(head: bytes, *, is_head_request: bool = False) -> Head:
     is_http11 = major is not None and (major > b"1" or (minor or b"0") >= b"1")
     headers, was_clean = _parse_fields(lines)
     framing, length, codings, is_exact = _framing(headers, status, is_head_request)
-    keep = was_clean and is_exact and major is not None and _wants_keep_alive(headers, is_http11)
+    keep = was_clean and is_exact and major is not None and status != 101 and _wants_keep_alive(headers, is_http11)
     protocol = f"HTTP/{major.decode()}.{(minor or b'0').decode()}" if major is not None else "HTTP/1.0"
     return Head(status, protocol, headers, framing, length, keep, codings)
 

@@ -95,7 +95,8 @@ class DownloaderMiddlewareManager(MiddlewareManager):
             if isinstance(result, Request):
                 return result
             response = result
-        return response
+        checked: Response = response
+        return checked
 
     async def _process_exception(self, request: Request, error: Exception) -> Response | Request:
         for hook in self._exception_hooks:
