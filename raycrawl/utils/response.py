@@ -7,14 +7,12 @@ import re
 import tempfile
 import webbrowser
 from collections.abc import Callable, Iterable
+from html import escape
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from raycrawl.http.response import Response
 from raycrawl.http.response.text import TextResponse
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def get_base_url(response: TextResponse) -> str:
@@ -76,8 +74,7 @@ def open_in_browser(response: TextResponse, _openfunc: Callable[[str], Any] = we
     body = response.body
     if isinstance(response, HtmlResponse):
         if b"<base" not in body.lower():
-            tag = f'\\1<base href="{response.url}">'.encode()
-            body = re.sub(rb"(<!--.*?-->|<head(?:[^<>]*?>))", _base_inserter(tag), body, count=0, flags=re.DOTALL)
+            body = _with_base(body, response.url)
         extension = ".html"
     elif isinstance(response, TextResponse):
         extension = ".txt"
@@ -86,19 +83,16 @@ def open_in_browser(response: TextResponse, _openfunc: Callable[[str], Any] = we
     handle, name = tempfile.mkstemp(extension)
     with os.fdopen(handle, "wb") as file:
         file.write(body)
-    path: str | Path = name
-    return _openfunc(f"file://{path}")
+    return _openfunc(f"file://{name}")
 
 
-def _base_inserter(tag: bytes) -> Callable[[re.Match[bytes]], bytes]:
-    """Put ``tag`` behind the first <head>, not behind one in a comment."""
-    done = False
+# A comment, or the start of the head; not <header>.
+_HEAD = re.compile(rb"<!--.*?-->|<head(?=[\s>])[^<>]*>", re.DOTALL | re.IGNORECASE)
 
-    def insert(match: re.Match[bytes]) -> bytes:
-        nonlocal done
-        if done or match[0].startswith(b"<!--"):
-            return match[0]
-        done = True
-        return match.expand(tag)
 
-    return insert
+def _with_base(body: bytes, url: str) -> bytes:
+    """``body`` with a ``<base>`` as the first thing in its head (a head inside a comment is none)."""
+    for match in _HEAD.finditer(body):
+        if not match[0].startswith(b"<!--"):
+            return body[: match.end()] + f'<base href="{escape(url)}">'.encode() + body[match.end() :]
+    return body

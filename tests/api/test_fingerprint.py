@@ -113,11 +113,23 @@ def test_the_cache_is_not_mixed_up() -> None:
     ("request_", "kwargs", "expected"),
     [
         (Request("http://a.com"), {}, "7e977e00cfd853ff194424424ef4d7e7f012c61e"),
-        (Request("http://a.com/a?b=1&a=2#f", headers={"A": "1"}, body="x", method="POST"), {}, "efe5319831d96686f7d97587e69d162667174020"),
-        (Request("http://a.com/a?b=1&a=2#f", headers={"A": "1"}, body="x", method="POST"), {"keep_fragments": True}, "bd5c35da573df648f73633d9cc13a988c9d2011e"),
-        (Request("http://a.com/a?b=1&a=2#f", headers={"A": "1"}, body="x", method="POST"), {"include_headers": ["A"]}, "b6bda34578492db8c1515c04ca14124f8de0db83"),
+        (
+            Request("http://a.com/a?b=1&a=2#f", headers={"A": "1"}, body="x", method="POST"),
+            {},
+            "efe5319831d96686f7d97587e69d162667174020",
+        ),
+        (
+            Request("http://a.com/a?b=1&a=2#f", headers={"A": "1"}, body="x", method="POST"),
+            {"keep_fragments": True},
+            "bd5c35da573df648f73633d9cc13a988c9d2011e",
+        ),
+        (
+            Request("http://a.com/a?b=1&a=2#f", headers={"A": "1"}, body="x", method="POST"),
+            {"include_headers": ["A"]},
+            "b6bda34578492db8c1515c04ca14124f8de0db83",
+        ),
     ],
-)  # fmt: skip
+)
 def test_values_stay_the_same_for_ever(request_: Request, kwargs: dict[str, Any], expected: str) -> None:
     """Fingerprints are on disk: in the frontier of a paused crawl and in HTTP caches."""
     assert fingerprint(request_, **kwargs).hex() == expected

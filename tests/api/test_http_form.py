@@ -181,7 +181,9 @@ def test_encodings() -> None:
 def test_other_documents() -> None:
     text = TextResponse("http://a.com/x", body=POST, encoding="utf-8")
     assert FormRequest.from_response(text).url == "http://a.com/post.php"
-    assert submitted('<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><form><input name="a" value="1"/></form></html>') == [("a", "1")]  # fmt: skip
+    assert submitted(
+        '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><form><input name="a" value="1"/></form></html>'
+    ) == [("a", "1")]
     assert submitted('<FORM METHOD=post ACTION=x><INPUT NAME=a VALUE="&amp;&eacute;"></FORM>') == [("a", "&é")]
     assert submitted('<form><input name=a value="\0x"></form>') == [("a", "x")]
 
@@ -255,8 +257,10 @@ def test_no_form_of_that_number() -> None:
         ("<input type=radio name=a value=1><input type=radio name=a value=2 checked>", [("a", "2")]),
         ("<input type=radio name=a value=1>", []),
         ("<input type=reset name=r value=1><input type=button name=b value=1>", []),
-        ("<input type=password name=p value=1><input type=email name=e value=2><input type=odd name=o value=3>",
-         [("p", "1"), ("e", "2"), ("o", "3")]),
+        (
+            "<input type=password name=p value=1><input type=email name=e value=2><input type=odd name=o value=3>",
+            [("p", "1"), ("e", "2"), ("o", "3")],
+        ),
         ("<input name=a value=1 disabled><input name=b value=2>", [("b", "2")]),
         ("<fieldset disabled><input name=a value=1></fieldset>", []),
         ("<fieldset disabled><legend><input name=a value=1></legend><input name=b value=1></fieldset>", [("a", "1")]),
@@ -269,16 +273,23 @@ def test_no_form_of_that_number() -> None:
         ("<select name=s></select>", []),
         ("<select><option value=1></select>", []),
         ("<select name=s disabled><option value=1></select>", []),
-        ("<select name=s multiple><option value=1 selected>a<option value=2>b<option value=3 selected>c</select>",
-         [("s", "1"), ("s", "3")]),
+        (
+            "<select name=s multiple><option value=1 selected>a<option value=2>b<option value=3 selected>c</select>",
+            [("s", "1"), ("s", "3")],
+        ),
         ("<select name=s multiple><option value=1>a</select>", []),
-        ("<select name=s><optgroup label=g><option value=1>a<option value=2 selected>b</optgroup></select>", [("s", "2")]),
-        ("<textarea name=t>hello\nworld</textarea><textarea name=u></textarea><textarea>x</textarea>",
-         [("t", "hello\nworld"), ("u", "")]),
+        (
+            "<select name=s><optgroup label=g><option value=1>a<option value=2 selected>b</optgroup></select>",
+            [("s", "2")],
+        ),
+        (
+            "<textarea name=t>hello\nworld</textarea><textarea name=u></textarea><textarea>x</textarea>",
+            [("t", "hello\nworld"), ("u", "")],
+        ),
         ("<div><p><input name=a value=1></p></div>", [("a", "1")]),
         ("<input name=a value=1><input name=a value=2>", [("a", "1"), ("a", "2")]),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_fields(fields: str, expected: list[tuple[str, str]], method: str) -> None:
     assert submitted(f"<form method={method}>{fields}</form>") == expected
@@ -372,6 +383,6 @@ def test_nothing_to_click(clickdata: dict[str, Any]) -> None:
 
 def test_several_to_click() -> None:
     body = "<form><input type=submit name=s value=1><input type=submit name=s value=2></form>"
-    with pytest.raises(ValueError, match="Multiple elements found .* matching the criteria in clickdata"):
+    with pytest.raises(ValueError, match=r"Multiple elements found .* matching the criteria in clickdata"):
         FormRequest.from_response(page(body), clickdata={"name": "s"})
     assert submitted(body, clickdata={"name": "s", "value": "2"}) == [("s", "2")]

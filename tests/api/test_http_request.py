@@ -75,9 +75,20 @@ def test_lazy_attributes_are_kept_once_seen(name: str) -> None:
 def test_all_arguments() -> None:
     spider = FakeSpider()
     request = Request(
-        "http://www.example.com/x", spider.parse, "post", {"Accept": "text/html"}, "body", {"a": "1"}, {"m": 1},
-        "latin-1", 5, True, spider.on_error, ["flag"], {"k": 2},
-    )  # fmt: skip
+        "http://www.example.com/x",
+        spider.parse,
+        "post",
+        {"Accept": "text/html"},
+        "body",
+        {"a": "1"},
+        {"m": 1},
+        "latin-1",
+        5,
+        True,
+        spider.on_error,
+        ["flag"],
+        {"k": 2},
+    )
     assert request.callback == spider.parse
     assert request.method == "POST"
     assert request.headers == {b"Accept": [b"text/html"]}
@@ -141,10 +152,24 @@ def test_url_that_no_browser_accepts(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://www.example.com", "http://www.example.com/", "https://a.com?x=1", "https://a.com:8080", "data:,hello",
-     "file:///tmp/x", "about:blank", "s3://bucket/key", "ftp://a.com/b", "http://a.com/%20?a=%26#frag",
-     "http://a.com/?q=a+b", "http://a.com/path;param?x", "http://a.com/%", "http://127.0.0.1:8000/x", "http://[::1]/"],
-)  # fmt: skip
+    [
+        "http://www.example.com",
+        "http://www.example.com/",
+        "https://a.com?x=1",
+        "https://a.com:8080",
+        "data:,hello",
+        "file:///tmp/x",
+        "about:blank",
+        "s3://bucket/key",
+        "ftp://a.com/b",
+        "http://a.com/%20?a=%26#frag",
+        "http://a.com/?q=a+b",
+        "http://a.com/path;param?x",
+        "http://a.com/%",
+        "http://127.0.0.1:8000/x",
+        "http://[::1]/",
+    ],
+)
 def test_urls_that_stay_as_they_are(url: str) -> None:
     assert Request(url).url == url
 
@@ -319,9 +344,21 @@ def test_identity_and_weak_references() -> None:
 
 @pytest.mark.parametrize("cls", REQUEST_CLASSES)
 def test_copy(cls: type[Request]) -> None:
-    request = cls("http://www.example.com/a", callback=nothing, errback=nothing, method="PUT", body="x",
-                  headers={"A": ["1", "2"]}, cookies={"c": "d"}, meta={"m": 1}, encoding="latin-1", priority=2,
-                  dont_filter=True, flags=["f"], cb_kwargs={"k": 1})  # fmt: skip
+    request = cls(
+        "http://www.example.com/a",
+        callback=nothing,
+        errback=nothing,
+        method="PUT",
+        body="x",
+        headers={"A": ["1", "2"]},
+        cookies={"c": "d"},
+        meta={"m": 1},
+        encoding="latin-1",
+        priority=2,
+        dont_filter=True,
+        flags=["f"],
+        cb_kwargs={"k": 1},
+    )
     other = request.copy()
     assert type(other) is cls
     assert other is not request
@@ -374,9 +411,20 @@ def test_pickle_and_deepcopy() -> None:
 
 def test_to_dict_of_a_plain_request() -> None:
     assert Request("http://www.example.com").to_dict() == {
-        "url": "http://www.example.com", "callback": None, "errback": None, "headers": {}, "method": "GET", "body": b"",
-        "cookies": {}, "meta": {}, "encoding": "utf-8", "priority": 0, "dont_filter": False, "flags": [], "cb_kwargs": {},
-    }  # fmt: skip
+        "url": "http://www.example.com",
+        "callback": None,
+        "errback": None,
+        "headers": {},
+        "method": "GET",
+        "body": b"",
+        "cookies": {},
+        "meta": {},
+        "encoding": "utf-8",
+        "priority": 0,
+        "dont_filter": False,
+        "flags": [],
+        "cb_kwargs": {},
+    }
 
 
 def test_to_dict_names_the_methods_of_the_spider() -> None:
@@ -411,8 +459,19 @@ def test_to_dict_with_a_callback_needs_the_spider() -> None:
 
 @pytest.mark.parametrize("cls", [*REQUEST_CLASSES, CustomRequest])
 def test_request_from_dict_keeps_class_and_values(cls: type[Request]) -> None:
-    request = cls("http://www.example.com/p", method="POST", body=b"\xff", headers={"A": ["1", "2"]}, meta={"a": "b"},
-                  cookies={"c": "d"}, encoding="latin-1", priority=20, dont_filter=True, flags=["f"], cb_kwargs={"k": 1})  # fmt: skip
+    request = cls(
+        "http://www.example.com/p",
+        method="POST",
+        body=b"\xff",
+        headers={"A": ["1", "2"]},
+        meta={"a": "b"},
+        cookies={"c": "d"},
+        encoding="latin-1",
+        priority=20,
+        dont_filter=True,
+        flags=["f"],
+        cb_kwargs={"k": 1},
+    )
     d = request.to_dict()
     assert ("_class" in d) == (cls is not Request)
     other = request_from_dict(d)
@@ -498,10 +557,15 @@ def test_json_request_with_data_that_is_no_json() -> None:
 
 @pytest.mark.parametrize(
     "kwargs",
-    [{"params": ("value",)}, {"params": ("username", "password"), "methodname": "login"},
-     {"params": ("response",), "methodresponse": "login"}, {"params": (None,), "allow_none": 1}, {"params": ()},
-     {"params": ("pas£",), "encoding": "latin-1"}],
-)  # fmt: skip
+    [
+        {"params": ("value",)},
+        {"params": ("username", "password"), "methodname": "login"},
+        {"params": ("response",), "methodresponse": "login"},
+        {"params": (None,), "allow_none": 1},
+        {"params": ()},
+        {"params": ("pas£",), "encoding": "latin-1"},
+    ],
+)
 def test_xmlrpc_request(kwargs: dict[str, Any]) -> None:
     request = XmlRpcRequest("http://example.com/rpc2", **kwargs)
     assert request.headers[b"Content-Type"] == b"text/xml"
@@ -541,7 +605,7 @@ def test_from_curl_with_unknown_options() -> None:
         warnings.simplefilter("ignore")
         request = Request.from_curl("curl -X PATCH --bar --baz http://example.org", ignore_unknown_options=True)
     assert (request.method, request.url) == ("PATCH", "http://example.org")
-    with pytest.raises(ValueError, match="Unrecognized options:.*--bar.*--baz"):
+    with pytest.raises(ValueError, match=r"Unrecognized options:.*--bar.*--baz"):
         Request.from_curl("curl --bar --baz http://example.org", ignore_unknown_options=False)
 
 
@@ -549,16 +613,26 @@ def test_from_curl_with_unknown_options() -> None:
     ("request_", "expected"),
     [
         (Request("https://e.org"), "curl -X GET https://e.org"),
-        (Request("https://e.org/post", method="POST", body='{"foo": "bar"}'),
-         "curl -X POST https://e.org/post --data-raw '{\"foo\": \"bar\"}'"),
-        (Request("https://e.org", headers={"Content-Type": "application/json", "Accept": "x"}),
-         "curl -X GET https://e.org -H 'Content-Type: application/json' -H 'Accept: x'"),
-        (Request("https://e.org", cookies={"foo": "bar", "a": "b"}), "curl -X GET https://e.org --cookie 'foo=bar; a=b'"),
-        (Request("https://e.org", cookies=[{"name": "foo", "value": "bar"}]), "curl -X GET https://e.org --cookie 'foo=bar'"),
+        (
+            Request("https://e.org/post", method="POST", body='{"foo": "bar"}'),
+            'curl -X POST https://e.org/post --data-raw \'{"foo": "bar"}\'',
+        ),
+        (
+            Request("https://e.org", headers={"Content-Type": "application/json", "Accept": "x"}),
+            "curl -X GET https://e.org -H 'Content-Type: application/json' -H 'Accept: x'",
+        ),
+        (
+            Request("https://e.org", cookies={"foo": "bar", "a": "b"}),
+            "curl -X GET https://e.org --cookie 'foo=bar; a=b'",
+        ),
+        (
+            Request("https://e.org", cookies=[{"name": "foo", "value": "bar"}]),
+            "curl -X GET https://e.org --cookie 'foo=bar'",
+        ),
         (Request("https://e.org/?a=1&b=2"), "curl -X GET 'https://e.org/?a=1&b=2'"),
         (Request("https://e.org", body="it's"), "curl -X GET https://e.org --data-raw 'it'\"'\"'s'"),
     ],
-)  # fmt: skip
+)
 def test_to_curl(request_: Request, expected: str) -> None:
     assert request_.to_curl() == expected
 
@@ -569,8 +643,12 @@ def test_curl_and_back() -> None:
     )
     again = Request.from_curl(request.to_curl())
     assert (again.url, again.method, again.body, again.headers, again.cookies) == (
-        request.url, request.method, request.body, request.headers, request.cookies,
-    )  # fmt: skip
+        request.url,
+        request.method,
+        request.body,
+        request.headers,
+        request.cookies,
+    )
 
 
 def test_to_curl_of_a_cookie_without_a_name(caplog: pytest.LogCaptureFixture) -> None:

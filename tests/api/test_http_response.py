@@ -121,8 +121,17 @@ def test_a_response_that_is_not_text() -> None:
 
 @pytest.mark.parametrize("cls", ALL_CLASSES)
 def test_copy_and_replace(cls: type[Response]) -> None:
-    response = cls("http://example.com/x", body=b"abc", status=404, headers={"A": "b"}, flags=["cached"],
-                   request=Request(URL), ip_address=ipaddress.ip_address("::1"), protocol="h2", certificate=b"c")  # fmt: skip
+    response = cls(
+        "http://example.com/x",
+        body=b"abc",
+        status=404,
+        headers={"A": "b"},
+        flags=["cached"],
+        request=Request(URL),
+        ip_address=ipaddress.ip_address("::1"),
+        protocol="h2",
+        certificate=b"c",
+    )
     same = response.copy()
     assert type(same) is cls
     for name in cls.attributes:
@@ -146,8 +155,16 @@ def test_replace_class() -> None:
 
 @pytest.mark.parametrize("cls", [*ALL_CLASSES, CustomResponse])
 def test_to_dict_and_back(cls: type[Response]) -> None:
-    response = cls("http://example.com/x", body=b"\xffabc", status=404, headers={"A": ["1", "2"]}, flags=["f"],
-                   request=Request(URL), protocol="HTTP/1.1", certificate=object())  # fmt: skip
+    response = cls(
+        "http://example.com/x",
+        body=b"\xffabc",
+        status=404,
+        headers={"A": ["1", "2"]},
+        flags=["f"],
+        request=Request(URL),
+        protocol="HTTP/1.1",
+        certificate=object(),
+    )
     d = response.to_dict()
     assert "request" not in d
     assert "certificate" not in d
@@ -398,9 +415,19 @@ def test_follow_passes_the_other_arguments(cls: type[Response]) -> None:
     def callback(response: Any) -> None: ...
 
     request = cls(URL).follow(
-        "x", callback, method="POST", headers={"a": "b"}, body="q", cookies={"c": "1"}, meta={"m": 1}, priority=3,
-        dont_filter=True, errback=callback, cb_kwargs={"k": 1}, flags=["f"],
-    )  # fmt: skip
+        "x",
+        callback,
+        method="POST",
+        headers={"a": "b"},
+        body="q",
+        cookies={"c": "1"},
+        meta={"m": 1},
+        priority=3,
+        dont_filter=True,
+        errback=callback,
+        cb_kwargs={"k": 1},
+        flags=["f"],
+    )
     assert (request.callback, request.errback, request.method, request.body) == (callback, callback, "POST", b"q")
     assert (request.headers, request.cookies, request.meta) == ({b"A": [b"b"]}, {"c": "1"}, {"m": 1})
     assert (request.priority, request.dont_filter, request.cb_kwargs, request.flags) == (3, True, {"k": 1}, ["f"])

@@ -9,7 +9,6 @@ import enum
 import functools
 import ipaddress
 import math
-import os
 import subprocess
 import sys
 import textwrap
@@ -134,10 +133,20 @@ def travel_value(value: Any) -> Any:
 def test_everything_travels(cls: type[Request]) -> None:
     spider = MySpider()
     request = cls(
-        URL, callback=spider.parse, errback=spider.on_error, method="PUT", body=b"\xff", headers={"A": ["1", "é"]},
-        cookies=[{"name": "a", "value": "b"}], meta={"m": 1}, encoding="latin-1", priority=-3, dont_filter=True,
-        flags=["f"], cb_kwargs={"k": (1, 2)},
-    )  # fmt: skip
+        URL,
+        callback=spider.parse,
+        errback=spider.on_error,
+        method="PUT",
+        body=b"\xff",
+        headers={"A": ["1", "é"]},
+        cookies=[{"name": "a", "value": "b"}],
+        meta={"m": 1},
+        encoding="latin-1",
+        priority=-3,
+        dont_filter=True,
+        flags=["f"],
+        cb_kwargs={"k": (1, 2)},
+    )
     other = travel(request, spider)
     assert type(other) is cls
     for name in cls.attributes:
@@ -251,13 +260,58 @@ def test_a_method_that_the_other_spider_lacks() -> None:
 # -- values
 
 VALUES = [
-    None, True, False, 0, -1, 2**63 - 1, -(2**63), 2**64 - 1, 2**64, -(2**80), 1.5, math.inf, "", "ü", "\ud800", "a\0b",
-    b"", b"\xff", bytearray(b"x"), [], [1, [2, [3]]], (), (1, (2, "x")), {}, {"a": {"b": [1, (2,)]}}, {1: "a", b"b": 2},
-    {"\ud800": 1}, {(1, 2): 3}, {None: 1}, {1, 2}, frozenset("ab"), {(1, 2)}, dt.date(2026, 1, 2), dt.datetime(2026, 1, 2, 3, 4, 5, 6),
-    dt.datetime(2026, 1, 2, tzinfo=dt.UTC), dt.timedelta(1), dt.time(1, 2), decimal.Decimal("1.10"), uuid.UUID(int=5),
-    Colour.RED, Number(3), Sub(a=1), Point(1, 2), ipaddress.ip_address("::1"), Product(name="x", price=1), range(3),
-    module_function, dict, Headers({"a": "b"}), {"item": Product(name="y")}, [Point(1, 2), (Point(3, 4),)],
-]  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    2**63 - 1,
+    -(2**63),
+    2**64 - 1,
+    2**64,
+    -(2**80),
+    1.5,
+    math.inf,
+    "",
+    "ü",
+    "\ud800",
+    "a\0b",
+    b"",
+    b"\xff",
+    bytearray(b"x"),
+    [],
+    [1, [2, [3]]],
+    (),
+    (1, (2, "x")),
+    {},
+    {"a": {"b": [1, (2,)]}},
+    {1: "a", b"b": 2},
+    {"\ud800": 1},
+    {(1, 2): 3},
+    {None: 1},
+    {1, 2},
+    frozenset("ab"),
+    {(1, 2)},
+    dt.date(2026, 1, 2),
+    dt.datetime(2026, 1, 2, 3, 4, 5, 6),
+    dt.datetime(2026, 1, 2, tzinfo=dt.UTC),
+    dt.timedelta(1),
+    dt.time(1, 2),
+    decimal.Decimal("1.10"),
+    uuid.UUID(int=5),
+    Colour.RED,
+    Number(3),
+    Sub(a=1),
+    Point(1, 2),
+    ipaddress.ip_address("::1"),
+    Product(name="x", price=1),
+    range(3),
+    module_function,
+    dict,
+    Headers({"a": "b"}),
+    {"item": Product(name="y")},
+    [Point(1, 2), (Point(3, 4),)],
+]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: ascii(value)[:40])
@@ -307,8 +361,8 @@ def test_plain_data_is_kept_exactly(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [threading.Lock(), (x for x in ()), lambda: None, sys.stdout, open(os.devnull)], ids=repr
-)  # noqa: SIM115
+    "value", [threading.Lock(), (x for x in ()), lambda: None, sys.stdout, memoryview(b"x")], ids=repr
+)
 def test_what_cannot_travel_is_named(value: Any) -> None:
     with pytest.raises(ValueError, match=r"meta\['page'\] cannot travel between processes"):
         encode_request(Request(URL, meta={"ok": 1, "page": value}))
@@ -375,10 +429,16 @@ def test_a_script_class_reaches_another_process(tmp_path: Any) -> None:
 def test_responses_travel(cls: type[Response]) -> None:
     request = Request(URL, meta={"a": 1})
     response = cls(
-        "http://www.example.com/final", status=404, headers={"Content-Type": "text/html", "Set-Cookie": ["a=b", "c=d"]},
-        body=b"\x00body\xff", flags=["cached"], ip_address=ipaddress.ip_address("::1"), protocol="HTTP/1.1",
-        certificate={"subject": ("x",)}, request=Request("http://other.com"),
-    )  # fmt: skip
+        "http://www.example.com/final",
+        status=404,
+        headers={"Content-Type": "text/html", "Set-Cookie": ["a=b", "c=d"]},
+        body=b"\x00body\xff",
+        flags=["cached"],
+        ip_address=ipaddress.ip_address("::1"),
+        protocol="HTTP/1.1",
+        certificate={"subject": ("x",)},
+        request=Request("http://other.com"),
+    )
     other = decode_response(encode_response(response), request)
     assert type(other) is cls
     assert other.request is request
@@ -433,9 +493,12 @@ def test_request_id_of_requests_that_are_not_filtered() -> None:
     base = id_of("http://a.com", b"p" * 16, 3)
     assert base == id_of("http://a.com", b"p" * 16, 3)
     others = [
-        id_of("http://a.com", b"p" * 16, 4), id_of("http://a.com", b"q" * 16, 3), id_of("http://a.com", b"", 3),
-        id_of("http://b.com", b"p" * 16, 3), request_id(Request("http://a.com"), fingerprinter, b"p" * 16, 3),
-    ]  # fmt: skip
+        id_of("http://a.com", b"p" * 16, 4),
+        id_of("http://a.com", b"q" * 16, 3),
+        id_of("http://a.com", b"", 3),
+        id_of("http://b.com", b"p" * 16, 3),
+        request_id(Request("http://a.com"), fingerprinter, b"p" * 16, 3),
+    ]
     assert len({base, *others}) == 6
     assert all(len(value) == 16 for value in others)
 
