@@ -103,9 +103,9 @@ class Contract:
         try:
             check(value)
         except AssertionError:
-            results.addFailure(case, sys.exc_info())  # type: ignore[arg-type]
+            results.addFailure(case, sys.exc_info())
         except Exception:
-            results.addError(case, sys.exc_info())  # type: ignore[arg-type]
+            results.addError(case, sys.exc_info())
         else:
             results.addSuccess(case)
         finally:
@@ -179,7 +179,7 @@ class ContractsManager:
             try:
                 requests.append(self.from_method(method, results))
             except Exception:
-                results.addError(_testcase(method, "contract"), sys.exc_info())  # type: ignore[arg-type]
+                results.addError(_testcase(method, "contract"), sys.exc_info())
         return requests
 
     def from_method(self, method: Callable[..., Any], results: TestResult) -> Request | None:
@@ -215,7 +215,7 @@ class ContractsManager:
             try:
                 output = _output_of(callback(response, **cb_kwargs))
             except Exception:
-                results.addError(_testcase(method, "callback"), sys.exc_info())  # type: ignore[arg-type]
+                results.addError(_testcase(method, "callback"), sys.exc_info())
                 return None
             return None if isinstance(output, list) else finish(output)
 
@@ -223,7 +223,7 @@ class ContractsManager:
             try:
                 await output
             except Exception:
-                results.addError(_testcase(method, "callback"), sys.exc_info())  # type: ignore[arg-type]
+                results.addError(_testcase(method, "callback"), sys.exc_info())
 
         def failed(failure: Failure) -> None:
             error = failure.value

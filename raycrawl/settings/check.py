@@ -9,11 +9,12 @@ import json
 import warnings
 from collections.abc import Mapping
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raycrawl.exceptions import UsageError
+from raycrawl.settings import default_settings
 from raycrawl.settings.kinds import KINDS, Check
+from raycrawl.utils.misc import translate_path
 
 if TYPE_CHECKING:
     from raycrawl.settings.base import BaseSettings
@@ -25,10 +26,10 @@ LEFT_OUT: dict[str, str] = {
     "DNS_RESOLVER": "names are resolved by asyncio; DNSCACHE_ENABLED, DNSCACHE_SIZE and DNS_TIMEOUT work",
     "DOWNLOADER_CLIENTCONTEXTFACTORY": "DOWNLOAD_TLS_MIN_VERSION, DOWNLOAD_TLS_MAX_VERSION, "
     "DOWNLOADER_CLIENT_TLS_CIPHERS and DOWNLOAD_VERIFY_CERTIFICATES say how TLS is done",
-    "DOWNLOADER_CLIENT_TLS_METHOD": "use DOWNLOAD_TLS_MIN_VERSION and DOWNLOAD_TLS_MAX_VERSION",
     "DOWNLOADER_CLIENT_TLS_VERBOSE_LOGGING": "response.certificate has the certificate",
     "DOWNLOADER_HTTPCLIENTFACTORY": "use DOWNLOAD_HANDLERS for another HTTP client",
     "DOWNLOADER_MIDDLEWARES_ORDER": "use the numbers in DOWNLOADER_MIDDLEWARES",
+    "FORCE_CRAWLER_PROCESS": "there is one way to run a crawl",
     "HTTP2_MAX_FRAME_SIZE": "there is no HTTP/2 download handler",
     "HTTPX_HTTP2_ENABLED": "there is no HTTP/2 download handler",
     "MAIL_FROM": "mails are not sent: use a handler of the spider_closed signal",
@@ -39,7 +40,6 @@ LEFT_OUT: dict[str, str] = {
     "MAIL_TLS": "mails are not sent: use a handler of the spider_closed signal",
     "MAIL_USER": "mails are not sent: use a handler of the spider_closed signal",
     "MEMUSAGE_NOTIFY_MAIL": "mails are not sent: use the memusage_warning_reached signal",
-    "REACTOR_THREADPOOL_MAXSIZE": "there is no reactor; run_in_thread() uses the event loop's threads",
     "REMOTE_CONTROL_ENABLED": "no port listens: use raycrawl.attach() to look at and steer a running crawl",
     "REMOTE_CONTROL_JOBS_DIR": "no port listens: use raycrawl.attach()",
     "REMOTE_CONTROL_OUTPUT_MAX_BYTES": "no port listens: use raycrawl.attach()",
@@ -65,6 +65,15 @@ _AS_IS: dict[str, tuple[Any, ...]] = {
     "REMOTE_CONTROL_ENABLED": (False, 0, "0", "False", "false"),
     "TWISTED_REACTOR": ("twisted.internet.asyncioreactor.AsyncioSelectorReactor",),
     "TWISTED_REACTOR_ENABLED": (False, 0, "0", "False", "false"),
+    "FORCE_CRAWLER_PROCESS": (False, 0, "0", "False", "false"),
+}
+
+# Components that a crawl of actors does not take from the settings -> why, and what to use instead.
+_NOT_REPLACED: dict[str, str] = {
+    "DOWNLOADER": "downloads are made by the Downloader actors; DOWNLOAD_HANDLERS and DOWNLOADER_MIDDLEWARES change them",
+    "ITEM_PROCESSOR": "items go through ITEM_PIPELINES",
+    "SCHEDULER": "the frontier is made of Scheduler actors; JOBDIR keeps it on disk",
+    "SCHEDULER_PRIORITY_QUEUE": "the frontier chooses by priority among the domains that are ready",
 }
 
 _COMPONENT_DICTS = (
@@ -129,6 +138,13 @@ def warn_of_left_out(settings: BaseSettings) -> None:
         instead = LEFT_OUT.get(name)
         if instead is not None and settings[name] not in _AS_IS.get(name, ()):
             warnings.warn(f"the setting {name} has no effect in raycrawl: {instead}", UserWarning, stacklevel=3)
+        elif name.isupper() and (meant := similar_name(name)) is not None:
+            warnings.warn(f"there is no setting {name}: is {meant} meant?", UserWarning, stacklevel=3)
+    for name, instead in _NOT_REPLACED.items():
+        value = settings[name]
+        if (translate_path(value) if isinstance(value, str) else value) != getattr(default_settings, name):
+            message = f"the setting {name}={value!r} has no effect in raycrawl: {instead}"
+            warnings.warn(message, UserWarning, stacklevel=3)
     for component in settings.getdict("EXTENSIONS"):
         for path, instead in _GONE_COMPONENTS.items():
             gone = isinstance(component, str) and component in (f"scrapy.{path}", f"raycrawl.{path}")
@@ -136,19 +152,17 @@ def warn_of_left_out(settings: BaseSettings) -> None:
                 warnings.warn(f"the extension {component} does not exist: {instead}", UserWarning, stacklevel=3)
 
 
-def similar_names(name: str, count: int = 3) -> list[str]:
-    """The known settings whose names look most like ``name``: to help after a typing error."""
-    from raycrawl.settings import default_settings
+# Settings without a default: the media pipelines read them where they are set.
+_WITHOUT_DEFAULT = frozenset(
+    ["FILES_EXPIRES", "FILES_RESULT_FIELD", "FILES_URLS_FIELD", "IMAGES_EXPIRES", "IMAGES_MIN_HEIGHT", "IMAGES_MIN_WIDTH", "IMAGES_RESULT_FIELD", "IMAGES_THUMBS", "IMAGES_URLS_FIELD", "MEDIA_ALLOW_REDIRECTS"]
+)
+# difflib's ratio for names of 10 letters that differ by one; a project's own settings are hardly that near to ours
+_NEARLY_THE_SAME = 0.94
 
+
+def similar_name(name: str) -> str | None:
+    """The setting that ``name`` is probably a misspelling of; None when it is a setting itself, or is like none."""
     known = [known for known in dir(default_settings) if known.isupper()]
-    return get_close_matches(name, known, count)
-
-
-def writable_parent(path: str | Path) -> bool:
-    """Whether a file or folder could be made at ``path``: the nearest existing parent is a folder."""
-    candidate = Path(path)
-    while not candidate.exists() and candidate != candidate.parent:
-        candidate = candidate.parent
-    return candidate.is_dir()
-
-
+    if name in known or name in _WITHOUT_DEFAULT or name in LEFT_OUT:
+        return None
+    return next(iter(get_close_matches(name, [*known, *_WITHOUT_DEFAULT], 1, _NEARLY_THE_SAME)), None)

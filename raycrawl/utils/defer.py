@@ -42,7 +42,8 @@ def deferred_to_future(d: Any) -> asyncio.Future[Any]:
     """
     if hasattr(d, "asFuture"):
         return cast("asyncio.Future[Any]", d.asFuture(asyncio.get_running_loop()))
-    return asyncio.ensure_future(d)
+    future: asyncio.Future[Any] = asyncio.ensure_future(d)
+    return future
 
 
 def maybe_deferred_to_future(d: Any) -> asyncio.Future[Any]:

@@ -96,7 +96,7 @@ def configure_logging(
 
     Args:
         settings: a dict is completed with the defaults.
-        install_root_handler: False leaves handlers to you.
+        install_root_handler: False leaves handlers to you; so does ``LOG_INSTALL_ROOT_HANDLER = False``.
     """
     if not isinstance(settings, BaseSettings):
         settings = Settings(settings)
@@ -105,7 +105,7 @@ def configure_logging(
     dictConfig({"version": 1, "disable_existing_loggers": False, "loggers": {"asyncio": {"level": "INFO"}}})
     if settings.getbool("LOG_STDOUT"):
         sys.stdout = StreamLogger(logging.getLogger("stdout"))
-    if install_root_handler:
+    if install_root_handler and settings.getbool("LOG_INSTALL_ROOT_HANDLER", True):
         install_scrapy_root_handler(settings)
 
 

@@ -53,7 +53,7 @@ class TestExceptions:
         assert StopDownload().fail is True
         assert StopDownload(fail=False).fail is False
         with pytest.raises(TypeError):
-            StopDownload(False)  # type: ignore[misc]
+            StopDownload(False)  # type: ignore[call-arg]
 
     def test_usage_error(self) -> None:
         assert UsageError("wrong").print_help is True

@@ -77,6 +77,8 @@ class TestRootHandler:
     def test_without_root_handler(self) -> None:
         configure_logging(install_root_handler=False)
         assert get_scrapy_root_handler() is None
+        configure_logging({"LOG_INSTALL_ROOT_HANDLER": False})
+        assert get_scrapy_root_handler() is None
 
     def test_installing_again_replaces(self) -> None:
         configure_logging()
@@ -170,7 +172,7 @@ class TestInfo:
     def test_overridden_settings_without_credentials(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.INFO)
         crawler = get_crawler(
-            settings_dict={"RETRY_TIMES": 9, "HTTPAUTH_PASS": "s3cret", "AWS_SECRET_ACCESS_KEY": "k3y", "FTP_USER": "me"}
+            settings_dict={"RETRY_TIMES": 9, "HTTPAUTH_PASS": "s3cret", "AWS_SECRET_ACCESS_KEY": "k3y"}
         )
         caplog.clear()
         log_crawler_info(crawler)
@@ -186,7 +188,7 @@ class TestParts:
         adapter.warning("one", extra={"more": 1})
         [record] = caplog.records
         assert (record.spider, record.more) == ("spider", 1)  # type: ignore[attr-defined]
-        message, kwargs = adapter.process("m", {"extra": {"spider": "other"}})
+        _, kwargs = adapter.process("m", {"extra": {"spider": "other"}})
         assert kwargs["extra"] == {"spider": "other"}
 
     def test_top_level_formatter(self) -> None:
@@ -226,11 +228,10 @@ class TestParts:
         assert not stream.isatty()
 
     def test_failure_to_exc_info(self) -> None:
-        try:
-            raise ValueError("oops")
-        except ValueError as error:
-            info = failure_to_exc_info(Failure(error))
-            assert info == (ValueError, error, error.__traceback__)
+        with pytest.raises(ZeroDivisionError) as caught:
+            _ = 1 / 0
+        error = caught.value
+        assert failure_to_exc_info(Failure(error)) == (ZeroDivisionError, error, error.__traceback__)
 
     def test_logformatter_adapter(self) -> None:
         made = {"level": logging.ERROR, "msg": "%(a)s", "args": {"a": 1}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import types
+from typing import Any
 
 import pytest
 
@@ -386,7 +387,7 @@ class TestCopies:
         settings = BaseSettings({"A": 1, "L": ["a"], "X": {First: 1}})
         settings.freeze()
         assert settings.frozen
-        changes = [
+        changes: list[Any] = [
             lambda: settings.set("A", 2),
             lambda: settings.update({"A": 2}),
             lambda: settings.setdict({"A": 2}),
@@ -423,7 +424,8 @@ class TestCopies:
         assert (settings["A"], other["A"]) == (1, 2)
 
     def test_copy_to_dict(self) -> None:
-        settings = BaseSettings({"A": [1], "D": BaseSettings({First: 1, "x": 2})})
+        components: Any = {First: 1, "x": 2}
+        settings = BaseSettings({"A": [1], "D": BaseSettings(components)})
         found = settings.copy_to_dict()
         assert found == {"A": [1], "D": {FIRST: 1, "x": 2}}
         found["A"].append(2)

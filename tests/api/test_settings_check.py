@@ -10,7 +10,7 @@ import pytest
 
 from raycrawl.exceptions import UsageError
 from raycrawl.settings import Settings, default_settings
-from raycrawl.settings.check import LEFT_OUT, check_settings, similar_names
+from raycrawl.settings.check import LEFT_OUT, check_settings
 from raycrawl.settings.kinds import KINDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
@@ -120,9 +120,22 @@ def test_extension_that_does_not_exist_warns_unless_it_is_switched_off() -> None
     check_settings(Settings({"EXTENSIONS": {telnet: None}}))
 
 
-def test_similar_names() -> None:
-    assert similar_names("CONCURENT_REQUESTS")[0] == "CONCURRENT_REQUESTS"
-    assert similar_names("QQQQQQ") == []
+@pytest.mark.parametrize("name", ["SCHEDULER", "DOWNLOADER", "SCHEDULER_PRIORITY_QUEUE", "ITEM_PROCESSOR"])
+def test_component_that_cannot_be_replaced_warns(name: str) -> None:
+    with pytest.warns(UserWarning, match=f"{name}='my.Own'"):
+        check_settings(Settings({name: "my.Own"}))
+    same = getattr(default_settings, name).replace("raycrawl.", "scrapy.")
+    if name != "DOWNLOADER":
+        check_settings(Settings({name: same}))
+
+
+def test_misspelt_name_warns() -> None:
+    with pytest.warns(UserWarning, match="no setting CONCURENT_REQUESTS: is CONCURRENT_REQUESTS meant"):
+        check_settings(Settings({"CONCURENT_REQUESTS": 5}))
+
+
+def test_a_projects_own_settings_are_silent() -> None:
+    check_settings(Settings({"MY_SETTING": 1, "RETRY_DELAY": 2, "FILES_EXPIRES": 3, "MYPIPELINE_FILES_EXPIRES": 4}))
 
 
 def test_what_is_checked_exists() -> None:

@@ -319,7 +319,8 @@ class TestRequests:
                 return f"class {name}"
 
         request = Request("http://a.example/")
-        assert spidercls_for_request(Loader("one"), request) == "class one"
+        found: Any = spidercls_for_request(Loader("one"), request)
+        assert found == "class one"
         assert spidercls_for_request(Loader(), request, DefaultSpider) is DefaultSpider
         assert caplog.text == ""
         assert spidercls_for_request(Loader(), request, log_none=True) is None
