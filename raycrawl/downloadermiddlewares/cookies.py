@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from raycrawl.exceptions import NotConfigured
 from raycrawl.http import Response
-from raycrawl.http.cookies import CookieJar, PublicSuffixPolicy
+from raycrawl.http.cookies import CookieJar
 from raycrawl.urls import parse_url
 
 if TYPE_CHECKING:
@@ -45,11 +45,6 @@ def is_public_suffix(domain: str) -> bool:
     return not found.domain and bool(found.suffix)
 
 
-def _new_jar() -> CookieJar:
-    """A jar that sends a cookie without a Domain to its own host only (RFC 6265 section 5.3, host-only-flag)."""
-    return CookieJar(PublicSuffixPolicy(strict_ns_domain=PublicSuffixPolicy.DomainStrictNonDomain))
-
-
 class CookiesMiddleware:
     """Sends the cookies of the request and of its jar, and keeps those of the response.
 
@@ -60,7 +55,7 @@ class CookiesMiddleware:
     crawler: Crawler
 
     def __init__(self, debug: bool = False) -> None:
-        self.jars: defaultdict[Any, CookieJar] = defaultdict(_new_jar)
+        self.jars: defaultdict[Any, CookieJar] = defaultdict(CookieJar)
         self.debug = debug
 
     @classmethod

@@ -9,10 +9,10 @@ from http import cookiejar
 from http.cookiejar import Cookie, CookiePolicy, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
+from raycrawl.http.setcookie import parse_set_cookie
 from raycrawl.urls import hostname_of, parse_url
 
 if TYPE_CHECKING:
-    from http.client import HTTPMessage
     from urllib.request import Request as UrllibRequest
 
     from raycrawl.http.request import Request
@@ -36,7 +36,8 @@ class CookieJar:
 
     def extract_cookies(self, response: Response, request: Request) -> None:
         """Take the cookies that ``response`` to ``request`` sets."""
-        self.jar.extract_cookies(_as_http_response(response), _as_urllib_request(request))
+        for cookie in self.make_cookies(response, request):
+            self.set_cookie_if_ok(cookie, request)
 
     def add_cookie_header(self, request: Request) -> None:
         """Set the Cookie header of ``request``, unless it has one."""
@@ -102,8 +103,27 @@ class CookieJar:
         self.jar.set_policy(pol)
 
     def make_cookies(self, response: Response, request: Request) -> list[Cookie]:
-        """The cookies that ``response`` to ``request`` sets, without taking them."""
-        return list(self.jar.make_cookies(_as_http_response(response), _as_urllib_request(request)))
+        """The cookies that ``response`` to ``request`` sets, without taking them; those that it deletes are deleted."""
+        self._set_now()
+        now_s = time.time()
+        url = parse_url(request.url)
+        host = cookiejar.eff_request_host(_as_urllib_request(request))[1]  # type: ignore[attr-defined]
+        cookies = []
+        for header in response.headers.getlist(b"Set-Cookie"):
+            cookie = parse_set_cookie(header.decode("utf-8", "replace"), host, str(url.pathname), now_s)
+            if cookie is None:
+                continue
+            if cookie.expires is not None and cookie.expires <= now_s:
+                self._delete(cookie)
+            else:
+                cookies.append(cookie)
+        return cookies
+
+    def _delete(self, cookie: Cookie) -> None:
+        try:
+            self.jar.clear(cookie.domain, cookie.path, cookie.name)
+        except KeyError:
+            return  # there was none
 
     def set_cookie(self, cookie: Cookie) -> None:
         """Take a cookie whatever the policy says."""
@@ -241,8 +261,3 @@ class WrappedResponse:
 
 def _as_urllib_request(request: Request) -> UrllibRequest:
     return WrappedRequest(request)  # type: ignore[return-value]
-
-
-def _as_http_response(response: Response) -> Any:
-    wrapped: HTTPMessage | WrappedResponse = WrappedResponse(response)
-    return wrapped

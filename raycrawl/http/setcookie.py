@@ -79,7 +79,8 @@ def parse_set_cookie(header: str, host: str, path: str, now_s: float) -> Cookie 
         key, _, content = attribute.partition("=")
         key, content = key.strip(_WHITESPACE).lower(), content.strip(_WHITESPACE)
         if key == "expires":
-            expires_s = parse_cookie_date(content) or expires_s
+            date_s = parse_cookie_date(content)
+            expires_s = expires_s if date_s is None else date_s
         elif key == "domain" and not content:
             continue
         else:
