@@ -53,8 +53,12 @@ class ParquetItemExporter(BaseItemExporter):
 
     def _flush(self) -> None:
         if self._rows:
-            table = self._builder.table(self._rows)
+            from raycrawl.feeds.codec import ItemCodec
+            from raycrawl.feeds.columns import encode_rows
+
+            rows, _ = encode_rows(self._rows, ItemCodec(), self._builder.count)
             self._rows = []
+            table = self._builder.table(rows)
             self._sink.write(self._builder.conform(table))
 
     def finish_exporting(self) -> None:

@@ -38,6 +38,8 @@ class ItemCodec:
         self._classes_by_blob: dict[bytes, type] = {}
         self._batch_classes: dict[type, int] = {}
         self._incoming: list[type] = []
+        # Items of the last batch that hold themselves or are nested deeper than MessagePack goes (511 levels).
+        self.recursive: list[Any] = []
         self._packer = self._new_packer()
 
     def _new_packer(self) -> msgpack.Packer:
@@ -54,6 +56,7 @@ class ItemCodec:
         """
         items = list(items)
         self._batch_classes.clear()
+        self.recursive = []
         try:
             body: bytes = self._packer.pack(items)
         except Exception:  # which item it was is found by encoding them one by one
@@ -81,6 +84,7 @@ class ItemCodec:
         except Exception:  # a cycle, deep nesting, a huge integer inside a container: pickle knows them
             self._packer = self._new_packer()
             data = self._packer.pack(_pickled(item))
+            self.recursive.append(item)
         return data
 
     def _encode_special(self, value: Any) -> Any:

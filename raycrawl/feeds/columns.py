@@ -16,13 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from itemadapter import ItemAdapter, is_item
 
+from raycrawl.feeds.codec import ItemCodec
 from raycrawl.utils.serialize import ScrapyJSONEncoder
 
 logger = logging.getLogger(__name__)
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
-_ARROW_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError)
+_ARROW_ERRORS = (pa.ArrowException, TypeError, ValueError, OverflowError, RecursionError)
+_DEEPEST_TYPE = 16  # levels of nesting that a column's type may have; deeper values are JSON
 
 
 class _TextEncoder(ScrapyJSONEncoder):
@@ -38,6 +40,35 @@ class _TextEncoder(ScrapyJSONEncoder):
 _to_json = _TextEncoder(ensure_ascii=False).encode
 
 
+def encode_rows(
+    rows: list[dict[str, Any]], codec: ItemCodec, count: Callable[[str], None]
+) -> tuple[list[dict[str, Any]], bytes]:
+    """The rows that can become columns, and their encoding.
+
+    A value that contains itself would end the process (Arrow 26 overflows the stack), so it becomes text here. A row
+    that cannot even be that is left out and counted (``items_dropped``).
+    """
+    lost: list[Any] = []
+    blob = codec.encode(rows, lambda row, error: lost.append(row))
+    recursive = codec.recursive
+    if not lost and not recursive:
+        return rows, blob
+    kept = []
+    for row in rows:
+        try:
+            if any(row is bad for bad in lost):
+                raise ValueError("a value cannot be encoded")
+            kept.append(_flat(row) if any(row is deep for deep in recursive) else row)
+        except (ValueError, RecursionError) as error:
+            count("items_dropped")
+            logger.error("An item is missing in its Parquet feed: %s", error)
+    return kept, codec.encode(kept)
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value if type(value) in _PLAIN else text_value(value) for name, value in row.items()}
+
+
 class ColumnBuilder:
     """Makes tables of rows, and makes them agree with a schema.
 
@@ -49,7 +80,7 @@ class ColumnBuilder:
     def __init__(self, schema: Any = None, count: Callable[[str], None] | None = None) -> None:
         self.schema: Any = schema
         self.is_given = schema is not None
-        self._count = count or (lambda name: None)
+        self.count: Callable[[str], None] = count or (lambda name: None)
         self._dropped: set[str] = set()
 
     def table(self, rows: list[dict[str, Any]]) -> Any:
@@ -62,6 +93,21 @@ class ColumnBuilder:
                 names.update(dict.fromkeys(row))
         arrays = [column([row.get(name) for row in rows]) for name in names]
         return pa.table(arrays, names=[str(name) for name in names])
+
+    def storable_table(self, rows: list[dict[str, Any]]) -> Any:
+        """A table of text columns, of those rows that can be one: for rows that ``table`` failed with.
+
+        It gives less than a table of proper types, but a feed that goes on.
+        """
+        tables = []
+        for row in rows:
+            try:
+                names = [str(name) for name in row]
+                tables.append(pa.table([pa.array([text_value(value)], pa.string()) for value in row.values()], names))
+            except _ARROW_ERRORS as error:
+                self.count("items_dropped")
+                logger.error("An item is missing in its Parquet feed: %s", error)
+        return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
 
     def _table_of_schema(self, rows: list[dict[str, Any]]) -> Any:
         unknown = {name for row in rows for name in row} - set(self.schema.names) - self._dropped
@@ -84,7 +130,7 @@ class ColumnBuilder:
                 return candidate
             except _ARROW_ERRORS:
                 continue
-        self._count("values_nulled")
+        self.count("values_nulled")
         logger.warning("A value does not fit the Parquet column %s (%s), which gets null", field.name, field.type)
         return None
 
@@ -112,11 +158,14 @@ def column(values: list[Any]) -> Any:
     return pa.array([text_value(value) for value in values], type=pa.string())
 
 
-def _is_writable(type_: Any) -> bool:
+def _is_writable(type_: Any, levels: int = _DEEPEST_TYPE) -> bool:
+    if not levels:
+        return False
     if pa.types.is_struct(type_):
-        return type_.num_fields > 0 and all(_is_writable(type_.field(at).type) for at in range(type_.num_fields))
+        fields = [type_.field(at).type for at in range(type_.num_fields)]
+        return bool(fields) and all(_is_writable(field, levels - 1) for field in fields)
     if pa.types.is_list(type_):
-        return _is_writable(type_.value_type)
+        return _is_writable(type_.value_type, levels - 1)
     return not isinstance(type_, pa.ExtensionType)
 
 

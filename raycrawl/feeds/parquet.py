@@ -8,6 +8,7 @@ put together row group by row group, under the one schema that fits all of them.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -19,8 +20,10 @@ import pyarrow.parquet as pq
 from raycrawl.exporters.base import BaseItemExporter
 from raycrawl.exporters.parquetitems import DEFAULT_ROW_GROUP_SIZE
 from raycrawl.feeds.codec import ItemCodec
-from raycrawl.feeds.columns import ColumnBuilder, ParquetSink, common_schema, conform
+from raycrawl.feeds.columns import ColumnBuilder, ParquetSink, common_schema, conform, encode_rows
 from raycrawl.feeds.parts import GrowingFile, remove
+
+logger = logging.getLogger(__name__)
 
 _FRAME = struct.Struct("<I")
 # Encoded size at which a row group is closed before it has its rows: items with whole pages in them stay in bounds.
@@ -110,11 +113,7 @@ class ParquetPart:
             return None
 
     def _append(self, rows: list[dict[str, Any]]) -> int:
-        lost: list[Any] = []
-        blob = self._codec.encode(rows, lambda row, error: lost.append(row))
-        for row in lost:
-            self._count("items_dropped")
-            rows = [kept for kept in rows if kept is not row]
+        rows, blob = encode_rows(rows, self._codec, self._count)
         self._log.append(_FRAME.pack(len(blob)) + blob)
         self._rows.extend(rows)
         if self._is_segment_full():
@@ -128,9 +127,13 @@ class ParquetPart:
     def _end_segment(self) -> None:
         segment = self._path / f"{self._segment:06d}.parquet"
         temporary = segment.with_suffix(".tmp")
-        sink = ParquetSink(temporary, compression="snappy")  # read once more, so speed counts
-        sink.write(self._builder.table(self._rows))
-        sink.close()
+        try:
+            _write_segment(temporary, self._builder.table(self._rows))
+        except OSError:
+            raise  # a full disk: the caller tries again
+        except Exception:
+            logger.exception("%d items of a Parquet feed have no common types, and are stored as text", len(self._rows))
+            _write_segment(temporary, self._builder.storable_table(self._rows))
         if self._fsync:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -171,6 +174,12 @@ class ParquetPart:
 
     def close(self) -> None:
         self._log.close()
+
+
+def _write_segment(path: Path, table: Any) -> None:
+    sink = ParquetSink(path, compression="snappy")  # it is read once more, so speed counts
+    sink.write(table)
+    sink.close()
 
 
 def _read_log(path: Path, codec: ItemCodec) -> Iterator[list[dict[str, Any]]]:
