@@ -150,10 +150,15 @@ class Headers(dict[bytes, list[bytes]]):
         else:
             collected: dict[bytes, list[bytes]] = {}
             for key, value in seq.items() if isinstance(seq, Mapping) else seq:
-                collected.setdefault(self.normkey(key), []).extend(self.normvalue(value))
+                name = self.normkey(key)
+                values = [value] if type(value) is bytes else self.normvalue(value)
+                if name in collected:
+                    collected[name] += values
+                else:
+                    collected[name] = values
             dict.update(self, collected)
-        for name, value in kwargs.items():
-            self[name] = value
+        for keyword, value in kwargs.items():
+            self[keyword] = value
 
     @classmethod
     def fromkeys(cls, keys: Iterable[Any], value: Any = None) -> Self:  # type: ignore[override]
