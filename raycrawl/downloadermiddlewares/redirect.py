@@ -12,6 +12,7 @@ from urllib.parse import urldefrag
 
 from raycrawl.exceptions import IgnoreRequest, NotConfigured
 from raycrawl.http import HtmlResponse
+from raycrawl.spidermiddlewares.referer import referer_of_redirects
 from raycrawl.transport.origin import without_credentials
 from raycrawl.urls import join_url, parse_url
 from raycrawl.utils.response import get_meta_refresh
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from raycrawl.crawler import Crawler
     from raycrawl.http import Request, Response
     from raycrawl.settings import BaseSettings
+    from raycrawl.spidermiddlewares.referer import RefererMiddleware
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +29,7 @@ _BODY_HEADERS = (
     b"Content-Type", b"Content-Length", b"Content-Encoding", b"Content-Language", b"Content-Location", b"Content-Md5",
     b"Digest",
 )  # fmt: skip
-# For one origin only. Referer is left to the spider middleware, which knows the policy.
+# For one origin only. Referer is left to RefererMiddleware, which knows the policy.
 _CREDENTIAL_HEADERS = (b"Authorization", b"Cookie", b"Cookie2")
 _META_CREDENTIALS = ("http_user", "http_pass", "http_auth_domain")
 
@@ -42,6 +44,7 @@ class BaseRedirectMiddleware:
 
     enabled_setting: str = "REDIRECT_ENABLED"
     crawler: Crawler
+    _referer: RefererMiddleware | None = None
 
     def __init__(self, settings: BaseSettings) -> None:
         if not settings.getbool(self.enabled_setting):
@@ -53,10 +56,11 @@ class BaseRedirectMiddleware:
     def from_crawler(cls, crawler: Crawler) -> Self:
         middleware = cls(crawler.settings)
         middleware.crawler = crawler
+        middleware._referer = referer_of_redirects(crawler)
         return middleware
 
-    def _redirect(self, redirected: Request, request: Request, reason: str | int) -> Request:
-        """``redirected`` with the meta keys of a redirect.
+    def _redirect(self, redirected: Request, request: Request, response: Response, reason: str | int) -> Request:
+        """``redirected`` with the meta keys of a redirect and the Referer that ``response``'s policy allows.
 
         Raises:
             IgnoreRequest: too many redirects.
@@ -77,6 +81,8 @@ class BaseRedirectMiddleware:
         meta["redirect_reasons"] = [*request.meta.get("redirect_reasons", []), reason]
         redirected.dont_filter = request.dont_filter
         redirected.priority = request.priority + self.priority_adjust
+        if self._referer is not None:
+            self._referer.get_processed_request(redirected, response)
         logger.debug(
             "Redirecting (%(reason)s) to %(redirected)s from %(request)s",
             {
@@ -157,7 +163,7 @@ class RedirectMiddleware(BaseRedirectMiddleware):
             redirected = self._redirect_request_using_get(request, url)
         else:
             redirected = self._build(request, url)
-        return response if redirected is None else self._redirect(redirected, request, status)
+        return response if redirected is None else self._redirect(redirected, request, response, status)
 
 
 def _location(request: Request, response: Response) -> str | None:
@@ -205,7 +211,7 @@ class MetaRefreshMiddleware(BaseRedirectMiddleware):
         if interval is None or not url or interval >= self._maxdelay:
             return response
         redirected = self._redirect_request_using_get(request, url)
-        return response if redirected is None else self._redirect(redirected, request, "meta refresh")
+        return response if redirected is None else self._redirect(redirected, request, response, "meta refresh")
 
 
 def _may_refresh(body: bytes) -> bool:

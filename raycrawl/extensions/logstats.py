@@ -30,7 +30,7 @@ class LogStats:
         self.stats = stats
         self.interval = interval
         self.multiplier = 60.0 / interval
-        self.task: AsyncioLoopingCall | None = None
+        self.task: AsyncioLoopingCall[..., None] | None = None
         self.pagesprev = self.itemsprev = 0
         self.pages = self.items = 0
         self.prate = self.irate = 0.0

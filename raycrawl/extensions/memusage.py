@@ -41,7 +41,7 @@ class MemoryUsage:
             raise NotConfigured
         self.crawler = crawler
         self.warned = False
-        self.tasks: list[AsyncioLoopingCall] = []
+        self.tasks: list[AsyncioLoopingCall[..., None]] = []
         self.limit: int = settings.getint("MEMUSAGE_LIMIT_MB") * _MB
         self.warning: int = settings.getint("MEMUSAGE_WARNING_MB") * _MB
         self.check_interval: float = settings.getfloat("MEMUSAGE_CHECK_INTERVAL_SECONDS")

@@ -46,7 +46,7 @@ class PeriodicLog:
     ) -> None:
         self.stats = stats
         self.interval = interval
-        self.task: AsyncioLoopingCall | None = None
+        self.task: AsyncioLoopingCall[..., None] | None = None
         self.encoder = ScrapyJSONEncoder(sort_keys=True, indent=4)
         self.ext_stats_enabled = bool(ext_stats)
         self.ext_stats_include, self.ext_stats_exclude = _include_exclude(ext_stats)

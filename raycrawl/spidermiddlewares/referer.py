@@ -6,7 +6,9 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from raycrawl.exceptions import NotConfigured, ScrapyDeprecationWarning
+from raycrawl.extension import is_plain_process
 from raycrawl.http import Request, Response
+from raycrawl.middleware import component_list
 from raycrawl.spidermiddlewares.base import BaseSpiderMiddleware, Step
 from raycrawl.spidermiddlewares.referrer_policies import (
     LOCAL_SCHEMES,
@@ -31,7 +33,7 @@ from raycrawl.spidermiddlewares.referrer_policies import (
     StrictOriginWhenCrossOriginPolicy,
     UnsafeUrlPolicy,
 )
-from raycrawl.utils.misc import load_object
+from raycrawl.utils.misc import build_from_crawler, load_object
 from raycrawl.utils.python import to_unicode
 
 if TYPE_CHECKING:
@@ -194,3 +196,22 @@ class RefererMiddleware(BaseSpiderMiddleware):
         if instance is None:
             instance = self._instances[policy] = policy()
         return instance
+
+
+def referer_of_redirects(crawler: Crawler) -> RefererMiddleware | None:
+    """What sets the Referer of redirected requests, where there may be no spider middlewares: in a Downloader.
+
+    Returns:
+        The crawl's RefererMiddleware (or the subclass that the settings name); None when it is off, or when this
+        crawler is not part of a crawl.
+    """
+    if is_plain_process(crawler):
+        return None
+    for entry in component_list(crawler.settings, "SPIDER_MIDDLEWARES"):
+        component = load_object(entry)
+        if isinstance(component, type) and issubclass(component, RefererMiddleware):
+            try:
+                return build_from_crawler(component, crawler)
+            except NotConfigured:
+                return None
+    return None

@@ -233,6 +233,44 @@ class TestPolicyMethod:
         assert "Referer" not in step(Request(SAME)).headers
 
 
+class TestRedirects:
+    """A Downloader has no spider middlewares, but a redirected request has a policy to follow."""
+
+    def redirected(self, headers: dict[str, str], url: str = "http://a.example/r", **settings: Any) -> Request:
+        from raycrawl.downloadermiddlewares.redirect import RedirectMiddleware
+
+        crawler = get_crawler(settings_dict=settings)
+        setattr(crawler, "process", "downloader")  # noqa: B010
+        request = Request(url, headers={"Referer": "http://a.example/page?q=secret"})
+        result = RedirectMiddleware.from_crawler(crawler).process_response(
+            request, Response(url, status=302, headers=headers, request=request)
+        )
+        assert isinstance(result, Request)
+        return result
+
+    @pytest.mark.parametrize(
+        ("policy", "expected"),
+        [
+            ("scrapy-default", b"http://a.example/r"),
+            ("origin-when-cross-origin", b"http://a.example/"),
+            ("same-origin", None),
+        ],
+    )
+    def test_the_redirecting_page_is_told_of_as_the_policy_says(self, policy: str, expected: bytes | None) -> None:
+        request = self.redirected({"Location": "http://b.example/"}, REFERRER_POLICY=policy)
+        assert request.headers.get("Referer") == expected
+
+    def test_the_redirects_own_policy_counts(self) -> None:
+        request = self.redirected({"Location": "/y", "Referrer-Policy": "no-referrer"})
+        assert request.headers.get("Referer") is None
+
+    def test_none_when_it_is_off(self) -> None:
+        assert self.redirected({"Location": "/y"}, REFERER_ENABLED=False).headers.get("Referer") is None
+        path = "raycrawl.spidermiddlewares.referer.RefererMiddleware"
+        request = self.redirected({"Location": "/y"}, SPIDER_MIDDLEWARES={path: None})
+        assert request.headers.get("Referer") is None
+
+
 def test_it_can_be_switched_off() -> None:
     with pytest.raises(NotConfigured):
         RefererMiddleware.from_crawler(get_crawler(settings_dict={"REFERER_ENABLED": False}))
