@@ -29,7 +29,7 @@ from raycrawl.frontier.redeal import redeal
 from raycrawl.frontier.rocks import RocksStore
 from raycrawl.frontier.store import Area
 
-SETTINGS = {"DUPEFILTER_CLASS": "x.Filter", "DEPTH_PRIORITY": 0}
+SETTINGS: dict[str, str | int | float | bool | None] = {"DUPEFILTER_CLASS": "x.Filter", "DEPTH_PRIORITY": 0}
 
 
 def begin(path: Path, *, shards: int = 1, n: int = 300) -> list[RequestRecord]:
@@ -94,10 +94,12 @@ def test_a_crawl_without_a_job_has_its_shards_in_its_directory(tmp_path: Path) -
 # -- refused ----------------------------------------------------------------------------------------------------------
 
 
-def refused(path: Path, spider: str = "quotes", settings: dict[str, str | int] | None = None) -> str:
+def refused(
+    path: Path, spider: str = "quotes", settings: dict[str, str | int | float | bool | None] | None = None
+) -> str:
     started_s = time.perf_counter()
     with pytest.raises(JobDirError) as caught:
-        JobDir.open(path, spider=spider, settings=SETTINGS if settings is None else settings)  # type: ignore[arg-type]
+        JobDir.open(path, spider=spider, settings=SETTINGS if settings is None else settings)
     assert time.perf_counter() - started_s < 2.0
     return str(caught.value)
 

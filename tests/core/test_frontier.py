@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from raycrawl.core.frontier import Frontier, FrontierCounts, FrontierPolicy, SlotPolicy
+from raycrawl.core.frontier.slots import HEAD_KEPT, HEAD_MAX
 from raycrawl.core.messages import Ack, LeasedRecord, Outcome, RequestRecord
 from raycrawl.core.partitions import owner_of
 from raycrawl.frontier import FrontierCorruptError, FrontierFullError, FrontierStoreError, WriteBatch, keys
@@ -258,6 +259,17 @@ def test_never_more_than_asked_for_and_grouped_by_owner() -> None:
     frontier.validate(is_deep=True)
 
 
+def test_urgency_across_slots_also_when_a_queue_continues_on_disk() -> None:
+    """The head of a.com is used up and what follows on disk is less urgent than b.com."""
+    urgent = [record(n, "a.com", priority=5) for n in range(HEAD_KEPT)]
+    calm = [record(100 + n, "a.com", priority=0) for n in range(HEAD_MAX)]
+    frontier = make([*urgent, *calm, record(999, "b.com", priority=1)], concurrency=100, order="fifo")
+    got = [numbers(frontier.lease(1, now_s=0.0))[0] for _ in range(HEAD_KEPT + 2)]
+    assert sorted(got[:HEAD_KEPT]) == list(range(HEAD_KEPT))
+    assert got[HEAD_KEPT] == 999
+    assert got[HEAD_KEPT + 1] >= 100
+
+
 # -- politeness -------------------------------------------------------------------------------------------------------
 
 
@@ -390,7 +402,8 @@ def test_the_leases_of_a_dead_owner_are_released_those_of_its_successor_are_not(
     frontier = make(record(n) for n in range(6))
     old = numbers(frontier.lease(2, now_s=0.0, incarnations={0: 1}))
     new = numbers(frontier.lease(2, now_s=0.0, incarnations={0: 2}))
-    assert frontier.release_owner(1, 1) == 0
+    assert frontier.release_owner(1, 9) == 0
+    assert frontier.release_owner(0, 0) == 0
     assert frontier.release_owner(0, 1) == 2
     assert frontier.leased_ids() == [rid(n) for n in new]
     again = frontier.lease(2, now_s=0.0, incarnations={0: 2})
@@ -423,6 +436,24 @@ def test_a_request_that_kills_three_owners_is_poison() -> None:
     again.validate(is_deep=True)
 
 
+def test_the_end_of_an_incarnation_is_the_end_of_those_before() -> None:
+    frontier = make(record(n) for n in range(3))
+    for incarnation in (1, 2, 3):
+        frontier.lease(1, now_s=0.0, incarnations={0: incarnation})
+    assert frontier.release_owner(0, 2) == 2
+    assert frontier.leased_ids() == [rid(0)]
+
+
+def test_releases_that_are_nobodys_fault_do_not_count_even_after_two_that_do() -> None:
+    frontier = make([record(1)])
+    for _ in range(2):
+        frontier.lease(1, now_s=0.0)
+        frontier.release([rid(1)], infrastructure=True)
+    for _ in range(3):
+        assert frontier.lease(1, now_s=0.0)[0][0].attempts == 2
+        frontier.release([rid(1)], infrastructure=False)
+
+
 def test_releases_that_are_nobodys_fault_do_not_count() -> None:
     frontier = make([record(1)])
     for _ in range(10):
@@ -447,6 +478,13 @@ def test_after_opening_again_only_what_is_in_flight_is_leased() -> None:
     assert again.release_owner(1, 2) == 1
     assert rid(leased[1]) in again.expire(100.0 + again.policy.lease_timeout_s)
     again.validate(is_deep=True)
+
+
+def test_reconcile_leases_what_turns_out_to_be_in_flight() -> None:
+    frontier = make(record(n) for n in range(4))
+    assert frontier.reconcile({rid(3), rid(1)}) == 2
+    frontier.validate(is_deep=True)
+    assert numbers(frontier.lease(4, now_s=0.0)) == [2, 0]
 
 
 def test_reconcile_releases_what_got_lost_on_the_way() -> None:

@@ -231,10 +231,9 @@ class Roster:
 
     def _refill(self, slot: Slot) -> None:
         while not slot.head and slot.tail is not None:
-            limit = REFILL + len(slot.out)
             stop = keys.prefix_end(slot.key)
-            found = self._store.scan(Area.QUEUE, slot.key + slot.tail, stop, limit)
-            slot.refill([key[keys.SLOT_NBYTES :] for key in found], is_all=len(found) < limit)
+            found = self._store.scan(Area.QUEUE, slot.key + slot.tail, stop, REFILL)
+            slot.refill([key[keys.SLOT_NBYTES :] for key in found], is_all=len(found) < REFILL)
 
     def _touch(self, slot: Slot) -> None:
         self._tick += 1

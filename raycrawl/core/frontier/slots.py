@@ -88,8 +88,6 @@ class Slot:
         """File a pending rank that is on disk."""
         head = self.head
         if self.tail is not None and rank >= self.tail:
-            if not head:
-                self.hint = min(self.hint, keys.urgency(rank))
             return
         insort(head, rank)
         if len(head) > HEAD_MAX:
