@@ -26,11 +26,13 @@ from raycrawl.exceptions import UsageError
 if TYPE_CHECKING:
     from raycrawl.actors.process import Boot
     from raycrawl.actors.record import Snapshot
+    from raycrawl.frontier.jobdir import JobDir
     from raycrawl.settings import Settings
     from raycrawl.spiders import Spider
 
 logger = logging.getLogger(__name__)
 WATCH_S = 0.5
+ENGINE_RESTARTS = 20
 EXIT_OK, EXIT_FAILED, EXIT_RESUMABLE = 0, 1, 75
 
 
@@ -61,11 +63,11 @@ class Crawl:
     lines and numbers from the engine; when this process ends, so does the crawl.
     """
 
-    def __init__(self, boot: Boot, settings: Settings, *, is_temporary: bool, options: dict[str, Any]) -> None:
+    def __init__(self, boot: Boot, *, job: JobDir | None, options: dict[str, Any]) -> None:
         self.name = boot.name
         self.exit_code: int | None = None
-        self._boot, self._settings, self._options = boot, settings, options
-        self._is_temporary = is_temporary
+        self._boot, self._job, self._options = boot, job, options
+        self._is_killed = False
         self._engine: Any = None
         self._pids: dict[str, int] = {}
         self._status = CrawlStatus()
@@ -141,7 +143,7 @@ class Crawl:
         """Ends the crawl at once. With a JOBDIR it can be resumed."""
         import ray
 
-        engine = self._engine
+        engine, self._is_killed = self._engine, True
         if engine is not None and not self._done.is_set():
             ray.kill(engine, no_restart=True)
 
@@ -192,17 +194,23 @@ class Crawl:
 
     def _run(self) -> None:
         try:
-            self._start_engine()
-            if not self._error:
-                self._opened.set()
-                self._watch()
+            restarts = 0
+            while not self._run_engine() and not self._is_killed:
+                restarts += 1
+                if restarts > ENGINE_RESTARTS:
+                    self._fail("the engine has died too often" + self._how_to_resume(), EXIT_RESUMABLE)
+                    return
+                logger.warning("The engine has died: another one takes over what is in %s", self._boot.workdir)
+            if self._is_killed and self.exit_code is None:
+                self._fail("the crawl was killed" + self._how_to_resume(), EXIT_RESUMABLE)
         except Exception as error:
             self._fail(f"the crawl ended with an error of its own: {error!r}", EXIT_FAILED)
             logger.critical("The crawl %r failed", self.name, exc_info=error)
         finally:
             self._end()
 
-    def _start_engine(self) -> None:
+    def _run_engine(self) -> bool:
+        """Runs the crawl with one engine; False when that engine died."""
         import ray
         from ray.exceptions import RayActorError
 
@@ -211,14 +219,16 @@ class Crawl:
         self._engine = wiring.start_engine(self._boot, self._options)
         try:
             answer = ray.get(self._engine.begin.remote(self._engine))
-        except RayActorError as error:
-            self._fail(f"the engine died while it started: {error}", EXIT_FAILED)
-            return
+        except RayActorError:
+            return False
         self._pids = answer["pids"]
         if answer["error"]:
             self._fail(answer["error"], EXIT_FAILED)
+            return True
+        self._opened.set()
+        return self._watch()
 
-    def _watch(self) -> None:
+    def _watch(self) -> bool:
         import msgspec
         import ray
         from ray.exceptions import RayActorError
@@ -231,14 +241,14 @@ class Crawl:
             try:
                 snapshot = decode(ray.get(self._engine.watch.remote(WATCH_S)))
             except RayActorError:
-                self._fail("the engine has died" + self._how_to_resume(), EXIT_RESUMABLE)
-                return
+                return False
             self._take(snapshot)
         self._stats = pickle.loads(ray.get(self._engine.stats.remote()))
         self._conclude(snapshot)
+        return True
 
     def _how_to_resume(self) -> str:
-        return "" if self._is_temporary else "; run the same command again to go on"
+        return "; run the same command again to go on" if self._job is not None else ""
 
     def _take(self, snapshot: Snapshot) -> None:
         from raycrawl.actors.logs import replay
@@ -273,7 +283,9 @@ class Crawl:
     def _end(self) -> None:
         if self._engine is not None:
             self._dismiss()
-        if self._is_temporary and not self._boot.spool:
+        if self._job is not None:
+            self._job.close()
+        elif not self._boot.spool:
             _remove(self._boot.workdir)
         if self.exit_code is None:
             self.exit_code = EXIT_FAILED
@@ -334,6 +346,8 @@ def crawl(
         crawler.settings.set("FEEDS", {str(uri): dict(options or {}) for uri, options in feeds.items()}, "cmdline")
     if jobdir is not None:
         crawler.settings.set("JOBDIR", os.fspath(jobdir), "cmdline")
+    if crawler.settings.get("JOBDIR"):  # absolute: the actors' working directory is another
+        crawler.settings.set("JOBDIR", os.path.abspath(crawler.settings["JOBDIR"]), "cmdline")
     crawler.prepare()
     check_crawl(spidercls, crawler.settings, address)
     handle = _launch(crawler, name, address, (spider_argv, spider_arguments))
@@ -360,7 +374,8 @@ def _launch(crawler: Any, name: str | None, address: str | None, spider_args: An
         raise UsageError(f"the spider's arguments cannot be sent to other processes: {error}") from error
     is_own = cluster.ensure_ray(address or settings.get("RAY_ADDRESS"))
     downloaders, scrapers = cluster.actor_counts(settings, cluster.cluster_cpus())
-    workdir, is_temporary = _workdir(settings)
+    job = _open_job(settings, getattr(spidercls, "name", None) or spidercls.__name__)
+    workdir = str(job.path) if job is not None else _temporary_workdir()
     boot = Boot(
         name=name or getattr(spidercls, "name", None) or spidercls.__name__,
         settings=shipped_settings,
@@ -368,7 +383,7 @@ def _launch(crawler: Any, name: str | None, address: str | None, spider_args: An
         spider_args=spider_args,
         feeds=_absolute(settings.getdict("FEEDS")),
         workdir=workdir,
-        durable=not is_temporary,
+        durable=job is not None,
         paths=tuple(path or os.getcwd() for path in sys.path),
         shards=settings.getint("SCHEDULER_SHARDS", 1),
         downloaders=downloaders,
@@ -379,19 +394,27 @@ def _launch(crawler: Any, name: str | None, address: str | None, spider_args: An
         concurrency=settings.getint("CONCURRENT_REQUESTS"),
         spool=settings.getbool("ITEMS_SPOOL", True),
     )
-    return Crawl(boot, settings, is_temporary=is_temporary, options=cluster.actor_options(settings, is_own=is_own))
+    return Crawl(boot, job=job, options=cluster.actor_options(settings, is_own=is_own))
 
 
-def _workdir(settings: Any) -> tuple[str, bool]:
-    """The job directory, or a temporary one that goes with this process."""
-    jobdir = settings.get("JOBDIR")
-    if jobdir:
-        path = Path(jobdir).absolute()
-        path.mkdir(parents=True, exist_ok=True)
-        return str(path), False
+def _open_job(settings: Any, spider: str) -> JobDir | None:
+    """The job directory, held by this process; None when there is none. Raises: UsageError when it cannot be used."""
+    from raycrawl.frontier.jobdir import JobDir, JobDirError
+
+    if not settings.get("JOBDIR"):
+        return None
+    matter = {name: str(settings.get(name)) for name in ("DUPEFILTER_CLASS", "REQUEST_FINGERPRINTER_CLASS")}
+    try:
+        return JobDir.open(settings["JOBDIR"], spider=spider, shards=settings.getint("SCHEDULER_SHARDS"), settings=matter)
+    except JobDirError as error:
+        raise UsageError(str(error)) from error
+
+
+def _temporary_workdir() -> str:
+    """A directory that goes with this process."""
     temporary = tempfile.mkdtemp(prefix="raycrawl-")
     atexit.register(_remove, temporary)
-    return temporary, True
+    return temporary
 
 
 def _remove(path: str) -> None:

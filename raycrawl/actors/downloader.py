@@ -130,10 +130,18 @@ class Downloader(CrawlProcess):
             if turn is not None and not turn.done():
                 turn.set_exception(_Returned())
 
-    async def apply_slots(self, notices: list[SlotNotice]) -> None:
-        """Serves slots differently from now on (restored after a restart)."""
+    async def restore(self, states: dict[str, Any], notices: list[SlotNotice]) -> None:
+        """What an earlier Downloader knew: how slots want to be served, the middlewares' states (cookies, robots.txt)."""
         for notice in notices:
             self._change_slot(notice)
+        for middleware in self.middleware.middlewares:
+            state = states.get(_path_of(middleware))
+            if state is not None and hasattr(middleware, "load_state"):
+                middleware.load_state(state)
+
+    async def states(self) -> dict[str, Any]:
+        """The states of the middlewares that have one to keep (``dump_state``), by their class paths."""
+        return {_path_of(mw): mw.dump_state() for mw in self.middleware.middlewares if hasattr(mw, "dump_state")}
 
     async def forward(self, names: list[str]) -> None:
         """The signals that someone in the engine's process listens to: they are carried there."""
@@ -362,6 +370,10 @@ class Downloader(CrawlProcess):
         self.deliverer.flush()
         await super().stop(deadline_s)
         await self._handlers.close()
+
+
+def _path_of(component: Any) -> str:
+    return f"{type(component).__module__}.{type(component).__qualname__}"
 
 
 class _Returned(Exception):

@@ -33,6 +33,7 @@ _decode_report = msgspec.msgpack.Decoder(Report).decode
 _decode_lease = msgspec.msgpack.Decoder(LeaseReply).decode
 _encode = msgspec.msgpack.Encoder().encode
 FORGET_BATCH = 512
+KEEP_STATS_S = 1.0
 
 
 class ExecutionEngine:
@@ -65,6 +66,7 @@ class ExecutionEngine:
             "scraper": boot.scrapers,
         }
         self.crew = Crew(self.channel, self._host, roster, myself)
+        self.core.start.exhausted = self.record.start_exhausted
         self.closing = Closing(self.crew, self.record)
         self.downloads = RemoteDownloads(self.channel, self.tasks, "engine", boot.downloaders)
         self.channel.on_death = lambda peer, incarnation: self._suspect(peer, incarnation)
@@ -80,9 +82,11 @@ class ExecutionEngine:
         listening = self.record.listens_to()
         await self.crew.gather("scraper", "forward", listening)
         await self.crew.gather("downloader", "forward", listening)
+        await self.crew.gather("downloader", "restore", self.record.downloader_states, self.record.slot_notices())
         await self.record.opened()
         self._handle(ev.Opened())
         interval_s = settings.getfloat("HEARTBEAT_INTERVAL", 5.0)
+        self._keeper = asyncio.get_running_loop().create_task(self._keep_stats())
         self._beats = asyncio.get_running_loop().create_task(self._heartbeat(interval_s)) if interval_s > 0 else None
 
     def _config(self, settings: Any) -> EngineConfig:
@@ -236,11 +240,10 @@ class ExecutionEngine:
 
     async def _pull_start(self, command: ev.PullStart) -> None:
         try:
-            touched, exhausted = await self.channel.call(f"scraper:{command.scraper}", "pull_start", command.n)
+            exhausted = await self.channel.call(f"scraper:{command.scraper}", "pull_start", command.n)
         except PeerDied:
-            return
-        touched = range(self.boot.shards)
-        self._handle(ev.StartPulled(touched=tuple(touched), exhausted=exhausted))
+            return  # the core hears of the death and asks another Scraper
+        self._handle(ev.StartPulled(touched=tuple(range(self.boot.shards)), exhausted=exhausted))
 
     async def _ask_idle(self) -> None:
         verdicts = await self.crew.gather("scraper", "ask_idle")
@@ -268,7 +271,7 @@ class ExecutionEngine:
         if kind in ("downloader", "scraper"):
             await self._call_quietly(name, "forward", self.record.listens_to())
         if kind == "downloader":
-            await self._call_quietly(name, "apply_slots", self.record.slot_notices())
+            await self._call_quietly(name, "restore", self.record.downloader_states, self.record.slot_notices())
             self.downloads.resend([name])
 
     # The heartbeat.
@@ -279,6 +282,21 @@ class ExecutionEngine:
             self._handle(ev.TimePassed(heartbeat=True))
             await asyncio.wait([self.tasks.spawn(self._check(name, interval_s)) for name in self.crew.everyone()])
             self._tell_forgettable()
+            await self._remember()
+
+    async def _remember(self) -> None:
+        """Keeps what the next run, or the next engine, must know."""
+        states = await self.crew.gather("downloader", "states")
+        await self.record.remember(start_exhausted=self._start_is_over(), downloader_states=states)
+
+    async def _keep_stats(self) -> None:
+        """The stats are at most a second old if this process is killed."""
+        while self.core.state is not State.CLOSED:
+            await asyncio.sleep(KEEP_STATS_S)
+            await self.record.remember(start_exhausted=self._start_is_over())
+
+    def _start_is_over(self) -> bool:
+        return self.core.start.exhausted and not self.core.start.pulling
 
     async def _check(self, name: str, timeout_s: float) -> None:
         """Compares the ledger with what an actor has, and finds out whether it lives."""
@@ -313,7 +331,9 @@ class ExecutionEngine:
     async def _finish(self, reason: str) -> None:
         self.crew.leave()
         self.core_stats()
+        await self._remember()
         await self.closing.run(reason)
+        self.record.remember_stats()
         self.record.finished.set()
 
     def core_stats(self) -> None:

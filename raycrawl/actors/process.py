@@ -110,6 +110,7 @@ class ActorProcess:
         boot = self.boot
         self.crawler = boot.load_crawler()
         self.crawler.stats.track_deltas()
+        self.crawler.process_index = self.index
         self.reporter = Reporter(
             self.channel,
             self.tasks,

@@ -13,6 +13,7 @@ import msgspec
 
 from raycrawl import signals
 from raycrawl.actors.idle import IdleVerdict, idle_verdict
+from raycrawl.actors.jobmemory import JobMemory
 from raycrawl.actors.logs import LogShip
 from raycrawl.actors.process import Boot, Health, stand_in_spider
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 LOG_LINES_KEPT = 200_000
+_OF_ONE_RUN = frozenset({"start_time", "finish_time", "finish_reason", "elapsed_time_seconds"})
 RATE_WINDOW_S = 5.0
 _decode_leases = msgspec.msgpack.Decoder(list[LeasedRecord]).decode
 
@@ -69,6 +71,7 @@ class Record:
         self._news = asyncio.Event()
         self._seen: dict[tuple[str, int], set[int]] = {}
         self._slots: dict[str, SlotNotice] = {}
+        self._memory = JobMemory(boot.workdir)
         self._started_s = time.monotonic()
         self._rates: deque[tuple[float, int]] = deque()
         if link.channel.ships_logs:
@@ -76,7 +79,33 @@ class Record:
         crawler.engine = ExecutionEngine(crawler, link=link)
         crawler.spider = stand_in_spider(crawler, boot.spider_args)
         crawler.engine.spider = crawler.spider
+        self._recall()
         self.extensions = ExtensionManager.for_process(crawler, "engine")
+
+    def _recall(self) -> None:
+        """What an earlier run of this job left: its stats go on, its slots stay as polite as they were."""
+        stats = self._memory.load("stats", {})
+        if stats:
+            self.stats.set_stats({key: value for key, value in stats.items() if key not in _OF_ONE_RUN})
+        self._slots = self._memory.load("slots", {})
+        self.start_exhausted: bool = self._memory.load("start_exhausted", False)
+        self.downloader_states: dict[str, Any] = self._memory.load("downloaders", {})
+
+    async def remember(self, *, start_exhausted: bool, downloader_states: list[dict[str, Any]] = []) -> None:  # noqa: B006
+        """Keeps all of that, as it is now; the disk is waited for in a thread."""
+        for states in downloader_states:
+            self.downloader_states.update(states)
+        values = {
+            "stats": dict(self.stats.get_stats()),
+            "slots": dict(self._slots),
+            "start_exhausted": start_exhausted,
+            "downloaders": dict(self.downloader_states),
+        }
+        await asyncio.to_thread(self._memory.save_all, values)
+
+    def remember_stats(self) -> None:
+        """Keeps the stats as they are at the end."""
+        self._memory.save("stats", dict(self.stats.get_stats()))
 
     def _line(self, line: LogLine) -> None:
         self._lines.append(line)

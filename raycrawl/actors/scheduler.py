@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -47,6 +46,7 @@ class Scheduler(ActorProcess):
         self._incarnations: dict[int, int] = {}
 
     def _open_frontier(self) -> Frontier:
+        from raycrawl.frontier.jobdir import shard_path
         from raycrawl.frontier.rocks import RocksStore
 
         settings = self.crawler.settings
@@ -57,7 +57,7 @@ class Scheduler(ActorProcess):
             order="fifo" if "Fifo" in _queue_name(settings) else "lifo",
             lease_timeout_s=settings.getfloat("LEASE_TIMEOUT", 600.0),
         )
-        self._store = RocksStore(Path(self.boot.workdir) / f"shard-{self.index}")
+        self._store = RocksStore(shard_path(self.boot.workdir, self.index))
         return Frontier(self._store, policy)
 
     def _custom_dupefilter(self) -> Any:

@@ -67,7 +67,7 @@ class _Start:
     """The running ``Spider.start()`` of this process."""
 
     outputs: AsyncIterator[Any]
-    work: PageWork
+    given: int = 0
     next_output: asyncio.Task[Any] | None = None
 
 
@@ -326,15 +326,13 @@ class Scraper(CrawlProcess):
 
     # Spider.start(), pulled by the engine.
 
-    async def pull_start(self, n: int) -> tuple[list[int], bool]:
-        """Up to ``n`` outputs of ``Spider.start()``, durable when this answers: (shards touched, exhausted)."""
+    async def pull_start(self, n: int) -> bool:
+        """Up to ``n`` outputs of ``Spider.start()``, durable when this answers; True: there are no more."""
         if self._start is None:
             outputs = self.middleware.process_start(self.spider)
-            self._start = _Start(aiter(outputs), PageWork(b"start", lambda work: None))
-        start, exhausted = self._start, False
-        durable = asyncio.get_running_loop().create_future()
-        work = PageWork(b"start", lambda _: durable.done() or durable.set_result(None))
-        work.requests, pulled = start.work.requests, 0
+            self._start = _Start(aiter(outputs))
+        start, exhausted, pulled = self._start, False, 0
+        rest = _Rest()
         while pulled < n and not exhausted:
             if start.next_output is None:
                 start.next_output = self.tasks.spawn(_next(start.outputs))
@@ -343,15 +341,17 @@ class Scraper(CrawlProcess):
                 break
             task, start.next_output = start.next_output, None
             pulled += 1
+            start.given += 1
+            rest.count += 1
+            # An id of its own for each output: a start() that runs again after a fault is recognised one by one.
+            work = PageWork(b"start:%d" % start.given, rest.wrap(self._count_items))
             exhausted = await self._take_start(task, work)
-        start.work.requests = work.requests
-        self._count_items(work)
-        work.release()
+            work.release()
         self.outbox.flush()
         self.items.flush()
-        await durable
+        await rest.wait()
         await self.reporter.flush()
-        return [], exhausted
+        return exhausted
 
     async def _take_start(self, task: asyncio.Task[Any], work: PageWork) -> bool:
         """Takes one output in; True when there are no more."""
