@@ -122,6 +122,7 @@ class Crawler:
         if not isinstance(settings, BaseSettings):
             settings = Settings(settings)
         self.settings: Settings = settings.copy()
+        self.settings.frozen = False
         self._apply_spider_settings()
         self.signals = SignalManager(self)
         self.addons = AddonManager(self)

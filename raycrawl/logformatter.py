@@ -58,9 +58,10 @@ class LogFormatter:
     def scraped(self, item: Any, response: Any, spider: Spider | None) -> LogFormatterResult | None:
         """An item passed the pipelines. ``response`` may be a Failure, or None for one of ``start()``."""
         from raycrawl.failure import Failure
+        from raycrawl.utils.python import global_object_name
 
         if response is None:
-            source: Any = "start()"
+            source: Any = "start()" if spider is None else global_object_name(spider.start)
         elif isinstance(response, Failure):
             source = response.getErrorMessage()
         else:

@@ -68,38 +68,38 @@ class BaseSettings(MutableMapping[Any, Any]):
         """The value as a bool: 1, '1', True, 'True' and 'true', or 0, '0', False, 'False' and 'false'; None is False.
 
         Raises:
-            ValueError: any other value.
+            ValueError, TypeError: any other value; the message names the setting.
         """
         value = self.get(name, default)
         if value is None:
             return False
         try:
             return bool(int(value))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError) as error:
             if value in ("True", "true"):
                 return True
             if value in ("False", "false"):
                 return False
-            raise ValueError(
+            raise type(error)(
                 f"{name}={value!r} is not a boolean: expected one of 0, 1, True, False, '0', '1', 'True', 'False', "
                 "'true', 'false'"
             ) from None
 
     def getint(self, name: str, default: int = 0) -> int:
-        """The value as an int. Raises ValueError, which names the setting."""
+        """The value as an int. Raises ValueError or TypeError, which names the setting."""
         value = self.get(name, default)
         try:
             return int(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"{name}={value!r} is not an integer") from None
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}={value!r} is not an integer") from None
 
     def getfloat(self, name: str, default: float = 0.0) -> float:
-        """The value as a float. Raises ValueError, which names the setting."""
+        """The value as a float. Raises ValueError or TypeError, which names the setting."""
         value = self.get(name, default)
         try:
             return float(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"{name}={value!r} is not a number") from None
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}={value!r} is not a number") from None
 
     def getlist(self, name: str, default: list[Any] | None = None) -> list[Any]:
         """The value as a new list; text is split at commas, and empty text gives an empty list."""
@@ -109,17 +109,19 @@ class BaseSettings(MutableMapping[Any, Any]):
         return list(value)
 
     def getdict(self, name: str, default: dict[Any, Any] | None = None) -> dict[Any, Any]:
-        """The value as a new dict; text is read as a JSON object.
+        """The value, a mapping or a list of pairs, as a new dict; text is read as JSON.
 
         Raises:
-            ValueError: neither a mapping nor a JSON object.
+            ValueError, TypeError: the value is none of these; the message names the setting.
         """
         value = self.get(name, default or {})
         if isinstance(value, str):
             value = _json(name, value)
-        if not isinstance(value, Mapping):
-            raise ValueError(f"{name}={value!r} is not a dictionary: expected a mapping or a JSON object")
-        return dict(value)
+        try:
+            return dict(value)
+        except (TypeError, ValueError) as error:
+            message = f"{name}={value!r} is not a dictionary: expected a mapping or a JSON object"
+            raise type(error)(message) from None
 
     def getdictorlist(
         self, name: str, default: dict[Any, Any] | list[Any] | tuple[Any, ...] | None = None
@@ -130,7 +132,7 @@ class BaseSettings(MutableMapping[Any, Any]):
             ValueError: the value is none of these.
         """
         value = self.get(name, default)
-        if value is None or value == "":
+        if value is None:
             return {}
         if isinstance(value, str):
             try:
@@ -146,12 +148,13 @@ class BaseSettings(MutableMapping[Any, Any]):
         raise ValueError(f"{name}={value!r} is neither a dictionary nor a list")
 
     def getwithbase(self, name: str) -> BaseSettings:
-        """``{name}_BASE`` updated with ``name``, as one component dictionary."""
+        """``{name}_BASE`` updated with ``name``; a class and its import path count as the same component."""
         return BaseSettings(self._with_base(name))
 
     def get_component_priority_dict_with_base(self, name: str) -> BaseSettings:
-        """``{name}_BASE`` updated with ``name``; a class and its import path count as the same component."""
-        return BaseSettings(self._with_base(name))
+        """Like ``getwithbase``, without the components that are switched off with None."""
+        merged = self._with_base(name)
+        return BaseSettings({key: order for key, order in merged.items() if order is not None})
 
     def _with_base(self, name: str) -> dict[Any, Any]:
         base, own = self.getdict(f"{name}_BASE"), self.getdict(name)
@@ -230,7 +233,7 @@ class BaseSettings(MutableMapping[Any, Any]):
             for name, attribute in values.attributes.items():
                 self.set(name, attribute.value, attribute.priority)
         else:
-            for name, value in values.items():
+            for name, value in dict(values).items():
                 self.set(name, value, priority)
 
     def delete(self, name: str, priority: int | str = "project") -> None:
@@ -319,10 +322,8 @@ class BaseSettings(MutableMapping[Any, Any]):
             raise TypeError("these settings are frozen: they cannot change any more")
 
     def copy(self) -> Self:
-        """A deep copy, which is not connected to the original and can be changed, even if that is frozen."""
-        other = copy.deepcopy(self)
-        other.frozen = False
-        return other
+        """A deep copy, which is not connected to the original; frozen, when that is."""
+        return copy.deepcopy(self)
 
     def freeze(self) -> None:
         """From now on every change raises TypeError."""

@@ -70,7 +70,7 @@ _AS_IS: dict[str, tuple[Any, ...]] = {
 
 # Components that a crawl of actors does not take from the settings -> why, and what to use instead.
 _NOT_REPLACED: dict[str, str] = {
-    "DOWNLOADER": "downloads are made by the Downloader actors; DOWNLOAD_HANDLERS and DOWNLOADER_MIDDLEWARES change them",
+    "DOWNLOADER": "downloads are made by the Downloader actors; use DOWNLOAD_HANDLERS and DOWNLOADER_MIDDLEWARES",
     "ITEM_PROCESSOR": "items go through ITEM_PIPELINES",
     "SCHEDULER": "the frontier is made of Scheduler actors; JOBDIR keeps it on disk",
     "SCHEDULER_PRIORITY_QUEUE": "the frontier chooses by priority among the domains that are ready",
@@ -154,8 +154,9 @@ def warn_of_left_out(settings: BaseSettings) -> None:
 
 # Settings without a default: the media pipelines read them where they are set.
 _WITHOUT_DEFAULT = frozenset(
-    ["FILES_EXPIRES", "FILES_RESULT_FIELD", "FILES_URLS_FIELD", "IMAGES_EXPIRES", "IMAGES_MIN_HEIGHT", "IMAGES_MIN_WIDTH", "IMAGES_RESULT_FIELD", "IMAGES_THUMBS", "IMAGES_URLS_FIELD", "MEDIA_ALLOW_REDIRECTS"]
-)
+    {"FILES_EXPIRES", "FILES_RESULT_FIELD", "FILES_URLS_FIELD", "IMAGES_EXPIRES", "IMAGES_MIN_HEIGHT",
+     "IMAGES_MIN_WIDTH", "IMAGES_RESULT_FIELD", "IMAGES_THUMBS", "IMAGES_URLS_FIELD", "MEDIA_ALLOW_REDIRECTS"}
+)  # fmt: skip
 # difflib's ratio for names of 10 letters that differ by one; a project's own settings are hardly that near to ours
 _NEARLY_THE_SAME = 0.94
 

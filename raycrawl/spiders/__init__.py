@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from raycrawl.exceptions import ScrapyDeprecationWarning
+from raycrawl.utils.trackref import object_ref
 
 if TYPE_CHECKING:
     from raycrawl.crawler import Crawler
@@ -40,7 +41,7 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-class Spider:
+class Spider(object_ref):
     """What a crawl does: where it starts, and what it makes of each response.
 
     Args:

@@ -142,8 +142,6 @@ def feed_process_params_from_cli(
     for entry in overwrite_output or output:
         uri, feed_format = _split_feed(entry, formats)
         if uri == "-":
-            if overwrite:
-                raise UsageError("-O/--overwrite-output cannot be standard output: use -o -:FORMAT")
             uri = "stdout:"
         feeds[uri] = {"format": feed_format, "overwrite": True} if overwrite else {"format": feed_format}
     return feeds

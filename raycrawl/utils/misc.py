@@ -121,7 +121,7 @@ _REL_SEPARATOR = re.compile(r"[\s,]+")
 
 def rel_has_nofollow(rel: str | None) -> bool:
     """Whether a link's ``rel`` attribute holds ``nofollow``, separated by blanks or commas."""
-    return rel is not None and "nofollow" in _REL_SEPARATOR.split(rel)
+    return rel is not None and "nofollow" in _REL_SEPARATOR.split(rel.lower())
 
 
 def build_from_crawler(objcls: type[T], crawler: Crawler, /, *args: Any, **kwargs: Any) -> T:

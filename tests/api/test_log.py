@@ -265,7 +265,9 @@ class TestLogFormatter:
         _, text = self.text(self.formatter.scraped({"a": 1}, Failure(ValueError("oops")), None))
         assert text.splitlines()[0] == "Scraped from oops"
         _, text = self.text(self.formatter.scraped({"a": 1}, None, None))
-        assert text.splitlines()[1] == "{'a': 1}"
+        assert text.splitlines() == ["Scraped from start()", "{'a': 1}"]
+        _, text = self.text(self.formatter.scraped({"a": 1}, None, get_crawler().spider))
+        assert text.splitlines()[0] == "Scraped from raycrawl.spiders.Spider.start"
 
     def test_dropped(self) -> None:
         level, text = self.text(self.formatter.dropped({"a": 1}, DropItem("no price"), self.response, None))

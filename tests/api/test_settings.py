@@ -150,6 +150,10 @@ class TestSet:
         settings.update({"A": 3}, "cmdline")
         assert settings["A"] == 3
         settings.update(None)
+        settings.update([("D", 5)])  # type: ignore[arg-type]
+        assert settings["D"] == 5
+        with pytest.raises(TypeError):
+            settings.update(5)  # type: ignore[arg-type]
         settings.update('{"C": 4}')
         assert settings["C"] == 4
 
@@ -238,15 +242,16 @@ class TestGetters:
         assert settings.getdict("S") == {"a": 1}
         assert settings.getdict("MISSING") == {}
         assert settings.getdict("MISSING", {"x": 1}) == {"x": 1}
+        assert BaseSettings({"P": [("a", 1)]}).getdict("P") == {"a": 1}
         for name in ("BAD", "L", "N"):
-            with pytest.raises(ValueError, match=name):
+            with pytest.raises((TypeError, ValueError), match=name):
                 settings.getdict(name)
 
     @pytest.mark.parametrize(
         ("value", "expected"),
         [
             (None, {}),
-            ("", {}),
+            ("", [""]),
             ("a,b", ["a", "b"]),
             ("a", ["a"]),
             ('{"a": "b"}', {"a": "b"}),
@@ -283,9 +288,13 @@ class TestComponents:
 
     def test_scrapy_path_stands_for_ours(self) -> None:
         settings = Settings({"EXTENSIONS": {"scrapy.extensions.logstats.LogStats": None}})
-        merged = settings.get_component_priority_dict_with_base("EXTENSIONS")
+        merged = settings.getwithbase("EXTENSIONS")
         assert merged["raycrawl.extensions.logstats.LogStats"] is None
         assert "scrapy.extensions.logstats.LogStats" not in merged
+
+    def test_component_dictionary_leaves_out_what_is_switched_off(self) -> None:
+        settings = BaseSettings({"X_BASE": {"a": 1, "b": 2}, "X": {"a": None, "c": None}})
+        assert dict(settings.get_component_priority_dict_with_base("X")) == {"b": 2}
 
     def test_unloadable_path_stays_a_name(self) -> None:
         settings = BaseSettings({"X_BASE": {"no.such.Module": 1}, "X": {"no.such.Module": None}})
@@ -416,12 +425,11 @@ class TestCopies:
         assert frozen == settings
         assert frozen is not settings
 
-    def test_copy_of_frozen_settings_can_change(self) -> None:
+    def test_copy_of_frozen_settings_is_frozen(self) -> None:
         settings = BaseSettings({"A": 1})
         settings.freeze()
-        other = settings.copy()
-        other.set("A", 2)
-        assert (settings["A"], other["A"]) == (1, 2)
+        assert settings.copy().frozen
+        assert not BaseSettings().copy().frozen
 
     def test_copy_to_dict(self) -> None:
         components: Any = {First: 1, "x": 2}

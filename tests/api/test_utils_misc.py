@@ -192,7 +192,7 @@ def not_returning() -> Any:
 class TestMisc:
     @pytest.mark.parametrize(
         ("rel", "expected"),
-        [(None, False), ("", False), ("nofollow", True), ("ugc,nofollow", True), ("ugc nofollow", True),
+        [(None, False), ("", False), ("nofollow", True), ("ugc,nofollow", True), ("ugc NoFollow", True),
          ("nofollowed", False), ("no follow", False)],
     )  # fmt: skip
     def test_rel_has_nofollow(self, rel: str | None, expected: bool) -> None:
@@ -268,14 +268,14 @@ class TestFeeds:
         assert feed_process_params_from_cli(Settings(), [entry]) == expected
 
     def test_overwrite(self) -> None:
-        found = feed_process_params_from_cli(Settings(), [], overwrite_output=["a.json", "b:csv"])
-        assert found == {"a.json": {"format": "json", "overwrite": True}, "b": {"format": "csv", "overwrite": True}}
+        found = feed_process_params_from_cli(Settings(), [], overwrite_output=["a.json", "-:csv"])
+        stdout = {"format": "csv", "overwrite": True}
+        assert found == {"a.json": {"format": "json", "overwrite": True}, "stdout:": stdout}
 
     @pytest.mark.parametrize(
         ("output", "overwrite", "match"),
         [
             (["a.json"], ["b.json"], "not both"),
-            ([], ["-:json"], "standard output"),
             (["items.weird"], [], "'weird' is not a feed format"),
             (["items:weird"], [], "'weird' is not a feed format"),
             (["items"], [], "there is no feed format"),
