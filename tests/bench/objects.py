@@ -70,6 +70,9 @@ def _record_and_back(package: str, request: Any, spider: Any) -> Callable[[], An
 
 def measure(package: str) -> dict[str, float]:
     """Microseconds, by what was done, with ``package`` (``raycrawl`` or ``scrapy``)."""
+    # glibc gives blocks of more than 128 KB back to the system and takes them again, until a larger one was freed once:
+    # a crawl has had that after its first seconds.
+    bytes(16 << 20)
     http = importlib.import_module(f"{package}.http")
     fingerprint = importlib.import_module(f"{package}.utils.request").fingerprint
     spider = _Spider()
