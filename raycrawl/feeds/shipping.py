@@ -28,6 +28,9 @@ class FailedDelivery:
     path: str
     error: str
 
+    def __str__(self) -> str:
+        return f"{self.uri}: {self.error} (kept as {self.path})"
+
 
 class Shipping:
     """Delivers the files of one feed, one after the other, while the feed goes on.

@@ -546,7 +546,7 @@ class TestDelivery:
         (failed,) = result.failed
         assert Broken.tries == 5 == len(pauses) + 1
         assert failed.uri == feed.uri
-        assert "no route" in failed.error
+        assert str(failed) == f"{feed.uri}: no route (kept as {failed.path})"
         assert read(Path(failed.path).rename(tmp_path / "kept.jsonl")) == [{"a": 1}]
         assert result.stats == {"feedexport/failed_count/Broken": 1}
 
