@@ -18,6 +18,7 @@ from raycrawl.actors.loop import CallLaterOnce
 from raycrawl.actors.process import CrawlProcess, stand_in_spider
 from raycrawl.core.downloader import SlotConfig, SlotPool, slot_config_from
 from raycrawl.core.messages import LeasedRecord, Outcome, Page, RequestRecord, SlotNotice
+from raycrawl.transport.sent import on_sent
 
 if TYPE_CHECKING:
     from raycrawl.http import Request, Response
@@ -292,14 +293,12 @@ class Downloader(CrawlProcess):
         try:
             await turn
             started_s = time.monotonic()
-            delayed = self._pool.slots[key].delay > 0
-            if delayed:
-                request.meta["_on_sent"] = partial(self._sent, number)
+            if self._pool.slots[key].delay > 0:
+                on_sent.set(partial(self._sent, number))
             response = await self._handlers.download_request_async(request)
             request.meta.setdefault("download_latency", time.monotonic() - started_s)
             return response
         finally:
-            request.meta.pop("_on_sent", None)
             del self._turns[number]
             self._pool.finished(number, time.monotonic())
             self._pool_timer.schedule()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from raycrawl import signals
 from raycrawl.exceptions import (
@@ -31,6 +31,7 @@ from raycrawl.transport.origin import Origin, Proxy, parse_proxy, split_url, wit
 from raycrawl.transport.pool import ConnectionPool
 from raycrawl.transport.requesthead import request_bytes
 from raycrawl.transport.resolver import Resolver
+from raycrawl.transport.sent import note_sent
 from raycrawl.transport.tls import client_context
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ logger = logging.getLogger(__name__)
 TRUNCATE_NBYTES = "_truncate_nbytes"
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110 section 9.2.2
+
+
+class Peer(Protocol):
+    """The other end, as a response shows it."""
+
+    is_private: bool
+    ip_address: Any
+    certificate: Any
 
 
 class HTTP11DownloadHandler:
@@ -62,7 +71,7 @@ class HTTP11DownloadHandler:
         self._warn_nbytes = settings.getint("DOWNLOAD_WARNSIZE")
         self._fail_on_dataloss = settings.getbool("DOWNLOAD_FAIL_ON_DATALOSS")
         self._policy = AddressPolicy(settings.get("ALLOW_PRIVATE_ADDRESSES", "start"))
-        self._bind_address = _bind_address(settings.get("DOWNLOAD_BIND_ADDRESS"))
+        self._bind_address = bind_address(settings.get("DOWNLOAD_BIND_ADDRESS"))
         self._context = client_context(
             verify=settings.getbool("DOWNLOAD_VERIFY_CERTIFICATES"),
             method=settings.get("DOWNLOADER_CLIENT_TLS_METHOD", "TLS"),
@@ -89,7 +98,7 @@ class HTTP11DownloadHandler:
             loop,
             cache_size=cache_size,
             timeout_s=settings.getfloat("DNS_TIMEOUT"),
-            threads=max(32, settings.getint("REACTOR_THREADPOOL_MAXSIZE")),
+            threads=max(128, settings.getint("REACTOR_THREADPOOL_MAXSIZE")),
         )
         self._connector = Connector(loop, self._resolver, self._policy, self._context, bind_address=self._bind_address)
         return loop
@@ -110,7 +119,7 @@ class HTTP11DownloadHandler:
         except ValueError as exc:
             raise DownloadCancelledError(f"cannot request {without_credentials(request.url)}: {exc}") from None
         bind = meta.get("bindaddress")
-        local = _bind_address(bind) if bind else None
+        local = bind_address(bind) if bind else None
         timeout_s = meta.get("download_timeout") or self._timeout_s
         proxy_authorization = None
         if proxy is not None:
@@ -148,6 +157,7 @@ class HTTP11DownloadHandler:
             exchange = self._new_exchange(loop, request)
             started_s = loop.time()
             connection.send(exchange, data)
+            note_sent()
             try:
                 await exchange.future
             except NothingReceived:
@@ -222,7 +232,7 @@ class HTTP11DownloadHandler:
         return None
 
     def _response(
-        self, request: Request, connection: Connection, exchange: Exchange, started_s: float, *, is_proxied: bool
+        self, request: Request, connection: Peer, exchange: Exchange, started_s: float, *, is_proxied: bool
     ) -> Response:
         head = exchange.head
         assert head is not None
@@ -296,7 +306,7 @@ def _decode_transfer(body: bytes, head: Head, max_nbytes: int) -> bytes:
     return body
 
 
-def _bind_address(value: object) -> tuple[str, int] | None:
+def bind_address(value: object) -> tuple[str, int] | None:
     """A local address from a setting or meta key: ``"10.0.0.5"``, ``"10.0.0.5:0"`` or ``(host, port)``."""
     if not value:
         return None
