@@ -82,7 +82,7 @@ class DropItem(Exception):
         log_level: a level name or number that replaces ``DEFAULT_DROPITEM_LOG_LEVEL`` for this item.
     """
 
-    def __init__(self, message: str = "", log_level: str | int | None = None) -> None:
+    def __init__(self, message: str, log_level: str | int | None = None) -> None:
         super().__init__(message)
         self.log_level = log_level
 

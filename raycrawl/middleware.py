@@ -157,9 +157,7 @@ class MiddlewareManager:
         return manager
 
     def _add_middleware(self, mw: Any) -> None:
-        """Register the hooks of a component; here those that every kind may have."""
-        self._add_hook("open_spider", mw, 0)
-        self._add_hook("close_spider", mw, 0, first=True)
+        """Register the hooks of a component; here none: each kind has its own."""
 
     def _add_hook(self, name: str, mw: Any, arguments: int, first: bool = False) -> None:
         hook = bind_hook(mw, name, arguments, self.get_spider)

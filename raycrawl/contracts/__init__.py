@@ -140,10 +140,15 @@ class ContractsManager:
 
     Args:
         contracts: the contract classes.
+
+    Attributes:
+        contracts: name -> class.
     """
 
+    contracts: dict[str, type[Contract]] = {}
+
     def __init__(self, contracts: Iterable[type[Contract]]) -> None:
-        self.contracts: dict[str, type[Contract]] = {contract.name: contract for contract in contracts}
+        self.contracts = {contract.name: contract for contract in contracts}
 
     def tested_methods_from_spidercls(self, spidercls: type[Spider]) -> list[str]:
         """The names of the callbacks that have contracts; those of base classes included."""

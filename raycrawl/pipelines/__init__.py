@@ -84,7 +84,9 @@ class ItemPipelineManager(MiddlewareManager):
 
     def _add_middleware(self, mw: Any) -> None:
         super()._add_middleware(mw)
+        self._add_hook("open_spider", mw, 0)
         self._add_hook("process_item", mw, 1)
+        self._add_hook("close_spider", mw, 0, first=True)
 
     async def open_spider_async(self) -> None:
         """Open all pipelines at once; raises what the first one that failed raised."""

@@ -15,8 +15,7 @@ from raycrawl.settings.attribute import SettingsAttribute, get_settings_priority
 
 _SettingsInput: TypeAlias = Union["Mapping[str, Any]", str, None]
 
-_TRUE = (True, 1, "1", "True", "true")
-_FALSE = (False, 0, "0", "False", "false")
+_MISSING: Any = object()
 
 
 class BaseSettings(MutableMapping[Any, Any]):
@@ -244,16 +243,14 @@ class BaseSettings(MutableMapping[Any, Any]):
         if get_settings_priority(priority) >= self.attributes[name].priority:
             del self.attributes[name]
 
-    def pop(self, name: Any, *default: Any) -> Any:
+    def pop(self, name: Any, default: Any = _MISSING) -> Any:
         """Remove the setting and return its value; ``default`` (KeyError without one) when it does not exist."""
         self._assert_mutability()
-        if len(default) > 1:
-            raise TypeError(f"pop expected at most 2 arguments, got {1 + len(default)}")
         if name in self.attributes:
             return self.attributes.pop(name).value
-        if not default:
+        if default is _MISSING:
             raise KeyError(name)
-        return default[0]
+        return default
 
     def add_to_list(self, name: str, item: Any) -> None:
         """Append ``item`` to the list setting unless it is in it, whatever the priority, which stays as it is."""

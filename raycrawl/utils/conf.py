@@ -104,9 +104,13 @@ def init_env(project: str = "default", set_syspath: bool = True) -> None:
             sys.path.append(project_folder)
 
 
-def feed_complete_default_values_from_settings(feed: dict[str, Any], settings: BaseSettings) -> dict[str, Any]:
-    """A feed's options, completed from the ``FEED_*`` settings."""
+def feed_complete_default_values_from_settings(
+    feed: dict[str, Any], settings: BaseSettings, uri: str | None = None
+) -> dict[str, Any]:
+    """A feed's options, completed from the ``FEED_*`` settings; its format from the extension of ``uri``."""
     options = dict(feed)
+    if uri is not None:
+        options.setdefault("format", Path(uri).suffix.lstrip("."))
     options.setdefault("batch_item_count", settings.getint("FEED_EXPORT_BATCH_ITEM_COUNT"))
     options.setdefault("encoding", settings["FEED_EXPORT_ENCODING"])
     options.setdefault("fields", settings.getdictorlist("FEED_EXPORT_FIELDS") or None)

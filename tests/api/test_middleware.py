@@ -75,7 +75,9 @@ class Manager(MiddlewareManager):
 
     def _add_middleware(self, mw: Any) -> None:
         super()._add_middleware(mw)
+        self._add_hook("open_spider", mw, 0)
         self._add_hook("process", mw, 1)
+        self._add_hook("close_spider", mw, 0, first=True)
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +125,9 @@ class TestBuilding:
     def test_base_class_has_no_list(self) -> None:
         with pytest.raises(NotImplementedError):
             MiddlewareManager.from_crawler(get_crawler())
+
+    def test_base_class_has_no_hooks(self) -> None:
+        assert MiddlewareManager(First(), Second()).methods == {}
 
     def test_by_hand(self) -> None:
         first, second = First(), Second()

@@ -314,6 +314,9 @@ class TestFeeds:
             "uri_params": "a.b",
         }
         assert feed == {"indent": None}
+        assert feed_complete_default_values_from_settings({}, settings, "s3://b/items.csv")["format"] == "csv"
+        with_format = {"format": "xml"}
+        assert feed_complete_default_values_from_settings(with_format, settings, "items.csv")["format"] == "xml"
         settings = Settings({"FEED_EXPORT_INDENT": None})
         completed = feed_complete_default_values_from_settings({}, settings)
         assert (completed["indent"], completed["fields"], completed["store_empty"]) == (None, None, True)
