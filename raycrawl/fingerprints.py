@@ -13,19 +13,21 @@ import re
 from collections.abc import Iterable
 from hashlib import sha1
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus, unquote_to_bytes
 
 from w3lib.url import canonicalize_url as _reference
 
 if TYPE_CHECKING:
     from raycrawl.http.request import Request
 
-# What canonicalisation leaves as it is. Escapes: the upper-case ones whose character has to stay escaped.
+# What canonicalisation leaves as it is in a path. Escapes: the upper-case ones whose character has to stay escaped.
 _PATH = r"(?:[A-Za-z0-9_\-./~!$&'()*+,:=@]|%(?:[89A-F][0-9A-F]|2[0235F]))*"
+_WITH_QUERY = re.compile(
+    rf"(https?://[a-z0-9_\-.]+(?::[0-9]+)?)(/{_PATH})?(?:\?([!-\"$-~]*))?(?:#.*)?", re.DOTALL
+).fullmatch
 _WORD = r"[A-Za-z0-9_\-.~+]"
 _PAIR = f"{_WORD}+={_WORD}*"
-_ORDINARY = re.compile(
-    rf"(https?://[a-z0-9_\-.]+(?::[0-9]+)?)(/{_PATH})?(?:\?({_PAIR}(?:&{_PAIR})*))?(?:#.*)?", re.DOTALL
-).fullmatch
+_PLAIN_QUERY = re.compile(f"{_PAIR}(?:&{_PAIR})*").fullmatch
 
 
 def canonical_url(url: str, *, keep_fragments: bool = False) -> str:
@@ -34,16 +36,30 @@ def canonical_url(url: str, *, keep_fragments: bool = False) -> str:
     Args:
         keep_fragments: whether the part after ``#`` tells URLs apart.
     """
-    match = _ORDINARY(url)
+    match = _WITH_QUERY(url)
     if match is None or "/." in url or (keep_fragments and "#" in url):
         return canonical_reference(url, keep_fragments=keep_fragments)
     origin, path, query = match.groups()
-    if query is None:
+    if not query:
         return f"{origin}{path or '/'}"
+    if not _PLAIN_QUERY(query):
+        query = _encoded_query(query)
+        return f"{origin}{path or '/'}?{query}" if query else f"{origin}{path or '/'}"
     if "&" in query:
         # By name, then value: "=" must not take part in the comparison.
         query = "&".join(map("=".join, sorted([pair.split("=") for pair in query.split("&")])))
     return f"{origin}{path or '/'}?{query}"
+
+
+def _encoded_query(query: str) -> str:
+    """The query with its fields sorted and encoded anew."""
+    fields = []
+    for pair in query.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            fields.append((unquote_to_bytes(name.replace("+", " ")), unquote_to_bytes(value.replace("+", " "))))
+    fields.sort()
+    return "&".join([f"{quote_plus(name)}={quote_plus(value)}" for name, value in fields])
 
 
 def canonical_reference(url: str, *, keep_fragments: bool = False) -> str:
