@@ -32,7 +32,7 @@ class Resolver:
         *,
         cache_size: int = 10_000,
         timeout_s: float = 60.0,
-        threads: int = 32,
+        threads: int = 128,
     ) -> None:
         self._loop = loop
         self._cache_size = cache_size

@@ -9,7 +9,7 @@ on_sent: ContextVar[Callable[[], None] | None] = ContextVar("on_sent", default=N
 
 
 def note_sent() -> None:
-    """Handlers call this when the request's head has been written; without it the delay runs from the download's end."""
+    """Called by handlers when a request's head has been written; else the delay runs from the download's end."""
     callback = on_sent.get()
     if callback is not None:
         callback()
