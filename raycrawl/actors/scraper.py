@@ -148,11 +148,11 @@ class Scraper(CrawlProcess):
             _from_private_page.set(work.is_private)
             response = self._open_page(page, request)
             outputs = await self.middleware.scrape_response_async(self._call_spider, response, request)
-            if hasattr(outputs, "__aiter__"):
+            if hasattr(outputs, "__iter__"):
+                await self._take_all(outputs, work, response)
+            else:
                 async for output in outputs:
                     await self._take(output, work, response)
-            else:
-                await self._take_all(outputs, work, response)
         except Exception as error:
             self._spider_error(work, error, request, response)
         finally:

@@ -253,6 +253,24 @@ class OutputChain:
         raise error
 
 
+class PlainOutput:
+    """A plain iterator that code which expects an asynchronous one can read, too. ``for`` costs nothing more."""
+
+    __slots__ = ("_output",)
+
+    def __init__(self, output: Iterable[Any]) -> None:
+        self._output = iter(output)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._output
+
+    def __next__(self) -> Any:
+        return next(self._output)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return _plain_as_async(self._output)
+
+
 def as_async(result: AsyncIterable[Any] | Iterable[Any]) -> AsyncIterable[Any]:
     """``result`` for ``async for``."""
     if isinstance(result, AsyncIterable):

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from raycrawl.core.spiderchain import FusedStage, Handler, MethodStage, OutputChain, Stages, as_async
+from raycrawl.core.spiderchain import FusedStage, Handler, MethodStage, OutputChain, PlainOutput, Stages, as_async
 from raycrawl.exceptions import ScrapyDeprecationWarning, _InvalidOutput
 from raycrawl.failure import Failure
 from raycrawl.middleware import Hook, MiddlewareManager, bind_hook, component_list
@@ -69,8 +69,8 @@ class SpiderMiddlewareManager(MiddlewareManager):
             scrape_func: see ``ScrapeFunc``; it MUST NOT consume the output.
 
         Returns:
-            A plain iterable when the callback and all middlewares are plain, else an asynchronous one. Both raise what
-            no middleware handled while they are consumed.
+            A ``PlainOutput`` (for ``for``, or ``async for``) when the callback and all middlewares are plain, else an
+            asynchronous iterator. Both raise what no middleware handled while they are consumed.
 
         Raises:
             Exception: what the callback (or an input hook, without errback) raised at once and nobody handled.
@@ -81,9 +81,9 @@ class SpiderMiddlewareManager(MiddlewareManager):
         try:
             result = await self._scrape(scrape_func, response, request)
         except Exception as error:
-            return chain.recover(error) if self._is_plain else await chain.recover_async(error)
+            return PlainOutput(chain.recover(error)) if self._is_plain else await chain.recover_async(error)
         if self._is_plain and not isinstance(result, AsyncIterable):
-            return chain.run(result)
+            return PlainOutput(chain.run(result))
         return chain.run_async(result)
 
     async def scrape_response(

@@ -30,9 +30,9 @@ def chain(*middlewares: Any) -> SpiderMiddlewareManager:
 async def scraped(manager: SpiderMiddlewareManager, callback: Any) -> tuple[list[Any], bool]:
     """The whole output, and whether it was plain."""
     output = await manager.scrape_response_async(callback, response(), REQUEST)
-    if hasattr(output, "__aiter__"):
-        return [one async for one in output], False
-    return list(output), True
+    if hasattr(output, "__iter__"):
+        return list(output), True
+    return [one async for one in output], False
 
 
 class Tag:
@@ -165,6 +165,13 @@ async def test_hooks_with_the_older_spider_argument_get_the_spider() -> None:
         await scraped(chain(Tag("a")), plain(ValueError("boom")))
     spider = manager.get_spider()
     assert seen == [spider, spider]
+
+
+async def test_plain_output_can_be_read_as_an_asynchronous_one() -> None:
+    manager = chain(Tag("a"), Recover("r"))
+    for callback, expected in ((plain("x", "y"), ["xa", "ya"]), (plain("x", ValueError()), ["xa", "ra"])):
+        output: Any = await manager.scrape_response_async(callback, response(), REQUEST)
+        assert [one async for one in output] == expected
 
 
 async def test_a_callback_that_gives_nothing() -> None:
