@@ -206,10 +206,9 @@ class Crawler:
         return ensure_future(self.crawl_async(*args, **kwargs))
 
     async def stop_async(self) -> None:
-        """Stop the crawl gracefully; ends when it has stopped."""
-        if self.crawling:
-            self.crawling = False
-            await self._stop_running("shutdown")
+        """Stop the crawl gracefully: what is in flight is finished. Nothing happens when it is not running."""
+        self.crawling = False
+        await self._stop_running("shutdown")
 
     def stop(self) -> asyncio.Future[None]:
         """Start ``stop_async`` on the running event loop; to be awaited."""

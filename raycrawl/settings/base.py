@@ -101,11 +101,9 @@ class BaseSettings(MutableMapping[Any, Any]):
             raise type(error)(f"{name}={value!r} is not a number") from None
 
     def getlist(self, name: str, default: list[Any] | None = None) -> list[Any]:
-        """The value as a new list; text is split at commas, and empty text gives an empty list."""
+        """The value as a new list. Text is a JSON list, or is split at commas; empty text gives an empty list."""
         value = self.get(name, default or [])
-        if isinstance(value, str):
-            return value.split(",") if value else []
-        return list(value)
+        return split_list(value) if isinstance(value, str) else list(value)
 
     def getdict(self, name: str, default: dict[Any, Any] | None = None) -> dict[Any, Any]:
         """The value, a mapping or a list of pairs, as a new dict; text is read as JSON.
@@ -354,6 +352,16 @@ def _key_text(key: Any) -> Any:
     if isinstance(key, type):
         return f"{key.__module__}.{key.__qualname__}"
     return key if isinstance(key, str) else str(key)
+
+
+def split_list(text: str) -> list[Any]:
+    """The list that ``text`` describes: in JSON, or else its parts between commas."""
+    if text.startswith("[") and text.endswith("]"):
+        try:
+            return list(json.loads(text))
+        except ValueError:
+            return text.split(",")
+    return text.split(",") if text else []
 
 
 def _json(name: str, text: str) -> Any:

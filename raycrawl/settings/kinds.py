@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from raycrawl.settings.base import split_list
+
 
 class Check(NamedTuple):
     """How a setting is checked.
@@ -59,7 +61,7 @@ def _listing(of: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
     def read(value: Any) -> list[Any]:
         if isinstance(value, (Mapping, bytes)):
             raise TypeError(value)
-        parts = [part for part in value.split(",") if part] if isinstance(value, str) else list(value)
+        parts = split_list(value) if isinstance(value, str) else list(value)
         return [of(part) for part in parts]
 
     return read

@@ -196,6 +196,18 @@ class TestCrawler:
         assert crawls[0].reason == "shutdown"
         await crawler.stop_async()
 
+    async def test_stop_in_a_process_of_the_crawl_goes_to_the_engine(self) -> None:
+        reasons = []
+
+        class Engine:
+            async def close_spider(self, spider: Any = None, reason: str = "cancelled") -> None:
+                reasons.append(reason)
+
+        crawler = get_crawler()
+        crawler.engine = Engine()
+        await crawler.stop_async()
+        assert reasons == ["shutdown"]
+
     async def test_bad_settings_are_named_before_anything_starts(self, crawls: list[FakeCrawl]) -> None:
         with pytest.raises(UsageError, match="CONCURRENT_REQUESTS='abc'"):
             await Crawler(DefaultSpider, {"CONCURRENT_REQUESTS": "abc"}).crawl_async()

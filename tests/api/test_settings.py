@@ -224,7 +224,9 @@ class TestGetters:
 
     def test_list(self) -> None:
         given = ["a", "b"]
-        settings = BaseSettings({"L": given, "S": "one,two", "E": "", "T": (1, 2)})
+        settings = BaseSettings({"L": given, "S": "one,two", "E": "", "T": (1, 2), "J": '["a,b", 1]', "B": "[a],[b]"})
+        assert settings.getlist("J") == ["a,b", 1]
+        assert settings.getlist("B") == ["[a]", "[b]"]
         assert settings.getlist("L") == given
         assert settings.getlist("L") is not given
         assert settings.getlist("S") == ["one", "two"]
