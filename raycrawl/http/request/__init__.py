@@ -126,7 +126,7 @@ class Request:
         self.method = method if method == "GET" else str(method).upper()
         self._meta = dict(meta) if meta else None
         self._hostname: str | None = None
-        self._fingerprint: tuple[str, bytes] | None = None
+        self._fingerprint: tuple[str, bytes] | None = None  # of this method
         self._set_url(url)
         self._body = b""
         if body is not None:
@@ -154,7 +154,7 @@ class Request:
     def _set_url(self, url: str) -> None:
         if not isinstance(url, str):
             raise TypeError(f"Request url must be str, got {type(url).__name__}")
-        self._hostname = None
+        self._hostname = self._fingerprint = None
         if self._meta is not None and self._meta.get("verbatim_url"):
             if not has_scheme(url):
                 raise ValueError(f"Missing scheme in request url: {url}")
@@ -168,6 +168,7 @@ class Request:
         return self._body
 
     def _set_body(self, body: str | bytes | None) -> None:
+        self._fingerprint = None
         if isinstance(body, bytes):
             self._body = body
         elif body is None:
