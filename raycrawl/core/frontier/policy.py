@@ -32,7 +32,7 @@ class FrontierPolicy:
         lookahead_s: how long before its turn a request of a delayed slot is handed out, so that the way to the
             Downloader costs no time. Larger: more requests wait in memory there.
         max_attempts: infrastructure failures after which a request is poison.
-        max_slots: slots kept in memory (about 1 KB each); the others wait on disk for their turn.
+        max_slots: slots kept in memory (1 to 2 KB each); the others wait on disk for their turn.
         quantum: requests that a slot hands out before it may have to leave memory to a slot that waits on disk.
     """
 
@@ -43,7 +43,7 @@ class FrontierPolicy:
     lease_timeout_s: float = 600.0
     lookahead_s: float = 0.3
     max_attempts: int = 3
-    max_slots: int = 65_536
+    max_slots: int = 32_768
     quantum: int = 32
 
     def __post_init__(self) -> None:

@@ -204,9 +204,10 @@ class Roster:
         served: list[Slot] = []
         n_chosen = 0
         try:
-            while n_chosen < n and (slot := self.queue.pop()) is not None:
+            while n_chosen < n and (popped := self.queue.pop()) is not None:
+                urgency, slot = popped
                 served.append(slot)
-                ranks = self._serve(slot, min(share, n - n_chosen))
+                ranks = self._serve(slot, urgency, min(share, n - n_chosen))
                 if ranks is None:
                     self.place(served.pop())
                 elif ranks:
@@ -217,13 +218,12 @@ class Roster:
                 self.place(slot)
         return n_chosen
 
-    def _serve(self, slot: Slot, n: int) -> list[bytes] | None:
+    def _serve(self, slot: Slot, urgency: float, n: int) -> list[bytes] | None:
         """Ranks taken from ``slot``; None: it turned out to be less urgent than it was filed."""
         if not slot.head and slot.tail is not None:
-            filed = slot.hint
             self._refill(slot)
-            if slot.head and keys.urgency(slot.head[0]) > filed:
-                return None
+        if slot.head and keys.urgency(slot.head[0]) > urgency:
+            return None
         ranks = slot.take(n, self.now_s, self._policy.lookahead_s)
         if ranks:
             self._touch(slot)

@@ -112,10 +112,13 @@ class Frontier:
             by_slot.setdefault(slot, []).append(rank)
         for slot, ranks in by_slot.items():
             slot.is_new = False
-            if self._roster.admit(slot, urgency=keys.urgency(min(ranks))):
+            urgency = keys.urgency(min(ranks))
+            if self._roster.admit(slot, urgency=urgency):
                 for rank in ranks:
                     slot.add(rank)
-                self._roster.place(slot)
+                # New requests move a slot only when it had none, or when one is more urgent than those it had.
+                if slot.entry is None or (slot.is_ready and urgency < slot.entry[0]):
+                    self._roster.place(slot)
 
     # -- out -----------------------------------------------------------------------------------------------------
 

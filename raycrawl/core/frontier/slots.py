@@ -178,15 +178,15 @@ class ReadyQueue:
                 self.drop(slot)
                 self.place(slot, now_s, lookahead_s)
 
-    def pop(self) -> Slot | None:
-        """The most urgent ready slot, taken out; None: no slot is ready."""
+    def pop(self) -> tuple[float, Slot] | None:
+        """The most urgent ready slot, taken out, and the urgency it was filed with; None: no slot is ready."""
         ready = self._ready
         while ready:
             entry = heappop(ready)
             slot = entry[2]
             if slot.entry is entry:
                 self.drop(slot)
-                return slot
+                return entry[0], slot
         return None
 
     def next_waiting_s(self) -> float | None:
