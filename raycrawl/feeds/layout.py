@@ -75,19 +75,23 @@ class FeedLayout:
             or options.postprocessing
             or self.is_parquet
         )
-        self._run = ""
 
     @property
     def manifest_uri(self) -> str:
         return f"{self._options.uri}_manifest{'' if self._label == '0' else '-' + self._label}.json"
 
-    def new_file(self, seq: int, started: str, batch_started: str, *, again: bool) -> PartFile:
-        """The next file. ``again``: the feed was delivered already and must not be overwritten by what came late."""
+    def new_file(self, seq: int, run: str, started: str, batch_started: str, *, again: bool) -> PartFile:
+        """The next file.
+
+        Args:
+            run: tells this crawl's part files from those of other crawls into the same directory.
+            again: the feed was delivered already and must not be overwritten by what came late.
+        """
         options = self._options
         template = options.uri
         if options.is_directory:
-            extension = options.format
-            template += f"part-{started.replace('%', '')}-{self._label}-{seq:05d}.{extension}"
+            extension = "warc.gz" if options.takes_pages else options.format
+            template += f"part-{started}-{run}-{self._label}-{seq:05d}.{extension}"
         uri = resolve_uri(
             template, self._spider, started=started, batch_started=batch_started, batch_id=seq,
             uri_params=options.uri_params,

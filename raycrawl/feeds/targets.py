@@ -269,7 +269,7 @@ def make_target(
         return LocalTarget(fsync=fsync)
     if scheme in ("ftp", "ftps"):
         return FtpTarget(options, settings)
-    if scheme in ("s3", "gs") and not options.raw.get("overwrite", True):
+    if scheme in ("s3", "gs") and not options.overwrite and not options.is_directory:
         logger.warning("%s: object stores cannot append, overwrite=False is ignored", options.uri)
     return FsspecTarget(options, settings)
 

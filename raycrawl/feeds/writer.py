@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -139,6 +140,7 @@ class FeedWriter:
         else:
             self._layout.clean(keep=())
             self._state = {
+                "run": os.urandom(4).hex(),
                 "started": timestamp(self._now().replace(microsecond=0, tzinfo=None)),
                 "seq": 0, "total": 0, "emitted": 0, "current": None, "ready": [], "closed": False,
             }  # fmt: skip
@@ -220,7 +222,9 @@ class FeedWriter:
 
     def _new_file(self, seq: int) -> PartFile:
         now = timestamp(self._now().replace(tzinfo=None))
-        return self._layout.new_file(seq, self._state["started"], now, again=self._state.get("finished", False))
+        return self._layout.new_file(
+            seq, self._state["run"], self._state["started"], now, again=self._state.get("finished", False)
+        )
 
     def _end_part(self) -> None:
         assert self._part is not None

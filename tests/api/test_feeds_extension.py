@@ -17,6 +17,7 @@ import pytest
 
 from raycrawl import Field, Item, Spider, signals
 from raycrawl.exceptions import NotConfigured
+from raycrawl.extension import ExtensionManager
 from raycrawl.extensions.feedexport import (
     BlockingFeedStorage,
     FeedExporter,
@@ -94,6 +95,13 @@ async def test_by_signals(tmp_path: Path) -> None:
     await send(signals.item_scraped, item={"a": 1}, response=None, spider=run.spider)
     await send(signals.spider_closed, spider=run.spider, reason="finished")
     assert (tmp_path / "a.jsonl").read_bytes() == b'{"a": 1}\n'
+
+
+@pytest.mark.parametrize("process", ["engine", "scraper", "downloader"])
+def test_it_leaves_the_feeds_to_the_sinks_in_a_cluster(tmp_path: Path, process: str) -> None:
+    crawler = get_crawler(Spider, {"FEEDS": {tmp_path / "a.jl": {}}, "MEMUSAGE_ENABLED": False})
+    extensions = ExtensionManager.for_process(crawler, process).middlewares
+    assert not [extension for extension in extensions if isinstance(extension, FeedExporter)]
 
 
 async def test_empty_feeds(tmp_path: Path) -> None:

@@ -14,9 +14,12 @@ from typing import Any
 
 import pytest
 
+from raycrawl import Spider
+from raycrawl.extensions.feedexport import FTPFeedStorage, S3FeedStorage
 from raycrawl.feeds import FeedWriter
 from raycrawl.feeds.targets import redacted
 from raycrawl.settings import Settings
+from raycrawl.utils.test import get_crawler
 
 pytestmark = pytest.mark.filterwarnings("default")  # botocore and moto have deprecations of their own
 
@@ -231,6 +234,29 @@ def test_ftp(ftp: FtpServer, tmp_path: Path) -> None:
     assert ftp.logins[0] == ("me", "p@ss")
     write(uri, Settings(), tmp_path / "3", {"a": 3}, overwrite=False)
     assert ftp.files == {"/new/deep/out.jsonl": b'{"a": 2}\n{"a": 3}\n'}
+
+
+async def test_the_storage_classes_themselves(bucket: Any, s3_settings: Settings, ftp: FtpServer) -> None:
+    settings = {key: s3_settings[key] for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL")}
+    crawler = get_crawler(Spider, {**settings, "FEED_STORAGE_S3_ACL": "public-read"})
+    spider = Spider.from_crawler(crawler, name="x")
+    for storage_class, uri in ((S3FeedStorage, "s3://crawl/st.csv"), (FTPFeedStorage, f"ftp://127.0.0.1:{ftp.port}/st")):
+        storage = storage_class.from_crawler(crawler, uri)
+        file = storage.open(spider)
+        file.write(b"content")
+        outcome = storage.store(file)
+        assert outcome is not None
+        await outcome
+        assert file.closed
+    assert bucket.cat_file("crawl/st.csv") == b"content"
+    assert ftp.files == {"/st": b"content"}
+
+
+def test_an_acl(bucket: Any, s3_settings: Settings, tmp_path: Path) -> None:
+    settings = Settings({**s3_settings, "FEED_STORAGE_S3_ACL": "public-read"})
+    assert not write("s3://crawl/acl.jsonl", settings, tmp_path, {"a": 1}).failed
+    grants = bucket.call_s3("get_object_acl", Bucket="crawl", Key="acl.jsonl")["Grants"]
+    assert any("AllUsers" in str(grant) and grant["Permission"] == "READ" for grant in grants)
 
 
 def test_ftp_that_refuses(ftp: FtpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

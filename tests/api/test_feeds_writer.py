@@ -502,7 +502,6 @@ class TestDirectories:
             feed = Feed(tmp_path, format="jsonl", overwrite=overwrite)
             feed.uri = f"{tmp_path}/parts/"
             feed.workdir = tmp_path / f"w{number}"
-            feed.extra = {"now": lambda: NOW.replace(second=number)}  # noqa: B023 - used at once
             feed.write_all(page(1, {"a": number}))
         manifest = json.loads((tmp_path / "parts" / "_manifest.json").read_text())
         assert len(manifest["files"]) == len(list(tmp_path.glob("parts/*.jsonl"))) == expected
