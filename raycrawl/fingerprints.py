@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from raycrawl.http.request import Request
 
 # What canonicalisation leaves as it is in a path. Escapes: the upper-case ones whose character has to stay escaped.
-_PATH = r"(?:[A-Za-z0-9_\-./~!$&'()*+,:=@]|%(?:[89A-F][0-9A-F]|2[0235F]))*"
+# Possessive quantifiers throughout: each part ends where a character comes that it cannot have, so there is nothing to
+# try twice, and no URL can make the search slow.
+_PATH = r"/(?:[A-Za-z0-9_\-./~!$&'()*+,:=@]++|%(?:[89A-F][0-9A-F]|2[0235F]))*+"
 _WITH_QUERY = re.compile(
-    rf"(https?://[a-z0-9_\-.]+(?::[0-9]+)?)(/{_PATH})?(?:\?([!-\"$-~]*))?(?:#.*)?", re.DOTALL
+    rf"(https?://[a-z0-9_\-.]++(?::[0-9]++)?+)({_PATH})?+(?:\?([!-\"$-~]*+))?+(?:#.*)?", re.DOTALL
 ).fullmatch
 _WORD = r"[A-Za-z0-9_\-.~+]"
-_PAIR = f"{_WORD}+={_WORD}*"
-_PLAIN_QUERY = re.compile(f"{_PAIR}(?:&{_PAIR})*").fullmatch
+_PLAIN_QUERY = re.compile(f"{_WORD}++={_WORD}*+(?:&{_WORD}++={_WORD}*+)*+").fullmatch
 
 
 def canonical_url(url: str, *, keep_fragments: bool = False) -> str:
@@ -46,8 +47,8 @@ def canonical_url(url: str, *, keep_fragments: bool = False) -> str:
         query = _encoded_query(query)
         return f"{origin}{path or '/'}?{query}" if query else f"{origin}{path or '/'}"
     if "&" in query:
-        # By name, then value: "=" must not take part in the comparison.
-        query = "&".join(map("=".join, sorted([pair.split("=") for pair in query.split("&")])))
+        # By name, then value: what separates them must be less than any character of a name.
+        query = "&".join(sorted(query.replace("=", "\0").split("&"))).replace("\0", "=")
     return f"{origin}{path or '/'}?{query}"
 
 

@@ -100,13 +100,19 @@ def safe_url(url: str, encoding: str = "utf-8") -> str:
     Raises:
         ValueError: for a URL without a scheme, or that a browser rejects.
     """
+    return safe_url_and_host(url, encoding)[0]
+
+
+def safe_url_and_host(url: str, encoding: str) -> tuple[str, str | None]:
+    """`safe_url`, and the host name when it cost nothing to know it (else None)."""
     try:
-        href: str = _ada_parse(url).href
+        parsed = _ada_parse(url)
     except (ValueError, TypeError):
-        return _safe_irregular(url, encoding)
-    if href == url and href.startswith("http"):
-        return href
-    return _safe_irregular(url, encoding)
+        return _safe_irregular(url, encoding), None
+    if parsed.href == url and url.startswith("http"):
+        host: str = parsed.hostname
+        return url, None if host.startswith("[") else host
+    return _safe_irregular(url, encoding), None
 
 
 def _safe_irregular(url: str, encoding: str) -> str:

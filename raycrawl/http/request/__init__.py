@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias, TypedDict, TypeVar, overload
 
 from raycrawl.http.headers import Headers
-from raycrawl.urls import has_scheme, safe_url
+from raycrawl.urls import has_scheme, safe_url_and_host
 
 if TYPE_CHECKING:
     from typing import NotRequired
@@ -125,8 +125,8 @@ class Request:
         self._encoding = encoding
         self.method = method if method == "GET" else str(method).upper()
         self._meta = dict(meta) if meta else None
-        self._hostname: str | None = None
-        self._fingerprint: tuple[str, bytes] | None = None  # of this method
+        self._hostname: str | None
+        self._fingerprint: tuple[str, bytes] | None  # of this method
         self._set_url(url)
         self._body = b""
         if body is not None:
@@ -154,13 +154,14 @@ class Request:
     def _set_url(self, url: str) -> None:
         if not isinstance(url, str):
             raise TypeError(f"Request url must be str, got {type(url).__name__}")
-        self._hostname = self._fingerprint = None
+        self._fingerprint = None
         if self._meta is not None and self._meta.get("verbatim_url"):
             if not has_scheme(url):
                 raise ValueError(f"Missing scheme in request url: {url}")
             self._url = url
+            self._hostname = None
         else:
-            self._url = safe_url(url, self._encoding)
+            self._url, self._hostname = safe_url_and_host(url, self._encoding)
 
     @property
     def body(self) -> bytes:
