@@ -21,13 +21,14 @@ import socket
 import time
 from collections.abc import Mapping
 from hashlib import blake2b
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
-from raycrawl.frontier.jobstate import JobState
+from raycrawl.frontier.jobstate import JobState, JobStateError
 from raycrawl.frontier.redeal import redeal
 from raycrawl.frontier.rocks import RocksStore
 from raycrawl.frontier.store import FrontierCorruptError, FrontierLockedError, FrontierStoreError
@@ -125,12 +126,12 @@ class JobDir:
         state: small durable values.
     """
 
-    def __init__(self, path: Path, info: JobInfo, lock: BinaryIO, *, is_resumed: bool) -> None:
+    def __init__(self, path: Path, info: JobInfo, lock: FileIO, *, is_resumed: bool) -> None:
         self.path = path
         self.info = info
         self.is_resumed = is_resumed
         self.state = JobState(path / STATE_NAME)
-        self._lock: BinaryIO | None = lock
+        self._lock: FileIO | None = lock
 
     @classmethod
     def open(cls, path: str | Path, *, spider: str, shards: int = 1, settings: Settings | None = None) -> JobDir:
@@ -146,6 +147,7 @@ class JobDir:
             JobDirError: in use, damaged, foreign, of another version, another spider or other settings.
         """
         directory = Path(path)
+        _refuse_foreign(directory)
         lock = _take_lock(directory)
         try:
             is_resumed = (directory / INFO_NAME).exists()
@@ -156,6 +158,12 @@ class JobDir:
         except FrontierStoreError as error:
             lock.close()
             raise JobDirError(f"{error}: {_what_to_do(error)}") from error
+        except JobStateError as error:
+            lock.close()
+            raise JobDirError(str(error)) from error
+        except OSError as error:
+            lock.close()
+            raise JobDirError(_unusable(directory, error)) from error
         except BaseException:
             lock.close()
             raise
@@ -188,12 +196,12 @@ def _what_to_do(error: FrontierStoreError) -> str:
     return "make room or give permission, and run the same command again"
 
 
-def _take_lock(directory: Path) -> BinaryIO:
+def _take_lock(directory: Path) -> FileIO:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = open(directory / LOCK_NAME, "a+b")  # noqa: SIM115 - held as long as the job
+        lock = open(directory / LOCK_NAME, "a+b", buffering=0)  # noqa: SIM115 - held as long as the job
     except OSError as error:
-        raise JobDirError(f"{directory} cannot be used as JOBDIR ({error.strerror}): choose another one") from error
+        raise JobDirError(_unusable(directory, error)) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -203,10 +211,17 @@ def _take_lock(directory: Path) -> BinaryIO:
         raise JobDirError(
             f"{directory} is in use by {holder}: wait until that crawl has ended, or use another JOBDIR"
         ) from error
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
-    lock.flush()
+    try:
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    except OSError as error:
+        lock.close()
+        raise JobDirError(_unusable(directory, error)) from error
     return lock
+
+
+def _unusable(directory: Path, error: OSError) -> str:
+    return f"{directory} cannot be used as JOBDIR ({error.strerror}): make room, give permission, or choose another one"
 
 
 def _foreign(directory: Path) -> str:
@@ -221,13 +236,17 @@ def _foreign(directory: Path) -> str:
 
 
 def _begin(directory: Path, spider: str, shards: int, settings: dict[str, Any]) -> JobInfo:
-    if any(entry.name != LOCK_NAME and not _is_leftover(entry) for entry in directory.iterdir()):
-        raise JobDirError(_foreign(directory))
     info = JobInfo(format=FORMAT, spider=spider, settings=settings, shards=shards, created_s=time.time())
     for path in shard_paths(directory, info):
         path.mkdir(parents=True, exist_ok=True)
     _write_info(directory, info)
     return info
+
+
+def _refuse_foreign(directory: Path) -> None:
+    if directory.is_dir() and not (directory / INFO_NAME).exists():
+        if any(entry.name != LOCK_NAME and not _is_leftover(entry) for entry in directory.iterdir()):
+            raise JobDirError(_foreign(directory))
 
 
 def _is_leftover(entry: Path) -> bool:
@@ -245,9 +264,10 @@ def _resume(directory: Path, spider: str, shards: int, settings: dict[str, Any])
         raise JobDirError(
             f"{directory} was begun with other settings ({changes}): set them back, or use another JOBDIR"
         )
-    for leftover in directory.glob("frontier-*"):
-        if leftover.name != f"frontier-{info.generation}":
-            shutil.rmtree(leftover)
+    _remove_other_generations(directory, info)
+    state = JobState(directory / STATE_NAME)
+    for name in state.names():
+        state.get(name)
     stores: list[RocksStore] = []
     try:
         for path in shard_paths(directory, info):
@@ -261,10 +281,14 @@ def _resume(directory: Path, spider: str, shards: int, settings: dict[str, Any])
     finally:
         for store in stores:
             store.close()
+    _remove_other_generations(directory, info)
+    return info
+
+
+def _remove_other_generations(directory: Path, info: JobInfo) -> None:
     for leftover in directory.glob("frontier-*"):
         if leftover.name != f"frontier-{info.generation}":
             shutil.rmtree(leftover)
-    return info
 
 
 def _open_freed(path: Path) -> RocksStore:
@@ -297,16 +321,11 @@ def _write_info(directory: Path, info: JobInfo) -> None:
     fields = msgspec.to_builtins(info)
     fields["checksum"] = _checksum(fields)
     temporary = directory / f"{INFO_NAME}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(fields, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, directory / INFO_NAME)
-    except OSError as error:
-        raise JobDirError(
-            f"{directory} cannot be written ({error.strerror}): make room, or choose another one"
-        ) from error
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(fields, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, directory / INFO_NAME)
 
 
 def _checksum(fields: Mapping[str, Any]) -> str:

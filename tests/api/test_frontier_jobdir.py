@@ -143,12 +143,13 @@ def test_a_foreign_directory_is_refused_untouched(tmp_path: Path, names: list[st
     message = refused(tmp_path)
     assert words in message
     assert "use an empty JOBDIR" in message
-    assert sorted(path.name for path in tmp_path.iterdir() if "lock" not in path.name) == sorted(names)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
 
 def test_a_file_is_not_a_directory(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "choose another" in refused(tmp_path / "file")
+    assert "choose another" in refused(tmp_path / "file" / "deeper")
 
 
 def test_another_spider_is_refused(tmp_path: Path) -> None:
@@ -207,6 +208,16 @@ def test_a_flipped_bit_in_a_shard_is_found_before_the_crawl_goes_on(tmp_path: Pa
     message = refused(tmp_path)
     assert "damaged" in message
     assert "start again with an empty JOBDIR" in message
+
+
+def test_damaged_small_values_are_found(tmp_path: Path) -> None:
+    begin(tmp_path)
+    with JobDir.open(tmp_path, spider="quotes", settings=SETTINGS) as job:
+        job.state.put("cookies", b"x")
+    (tmp_path / "state" / "cookies.state").write_bytes(b"y")
+    assert "cookies.state is damaged: remove it to go on without" in refused(tmp_path)
+    (tmp_path / "state" / "cookies.state").unlink()
+    JobDir.open(tmp_path, spider="quotes", settings=SETTINGS).close()
 
 
 def test_a_missing_shard_is_found(tmp_path: Path) -> None:
