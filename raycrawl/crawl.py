@@ -1,6 +1,6 @@
 """``raycrawl.crawl(SpiderClass)``: starts a crawl on Ray and gives a handle to look at, pause, steer, and read from.
 
-The module is callable, so that ``raycrawl.crawl(...)`` works whether or not ``raycrawl.crawl`` was imported as a module.
+The module is callable, so that ``raycrawl.crawl(...)`` works whether or not it was imported as a module.
 """
 
 from __future__ import annotations
@@ -405,7 +405,8 @@ def _open_job(settings: Any, spider: str) -> JobDir | None:
         return None
     matter = {name: str(settings.get(name)) for name in ("DUPEFILTER_CLASS", "REQUEST_FINGERPRINTER_CLASS")}
     try:
-        return JobDir.open(settings["JOBDIR"], spider=spider, shards=settings.getint("SCHEDULER_SHARDS"), settings=matter)
+        shards = settings.getint("SCHEDULER_SHARDS")
+        return JobDir.open(settings["JOBDIR"], spider=spider, shards=shards, settings=matter)
     except JobDirError as error:
         raise UsageError(str(error)) from error
 

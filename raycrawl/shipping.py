@@ -65,5 +65,6 @@ def _culprit(value: Any, error: Exception) -> str:
                 try:
                     cloudpickle.dumps(getattr(attribute, "__func__", attribute))
                 except Exception as own_error:
-                    return f"its attribute {cls.__name__}.{name} ({type(attribute).__name__}) cannot be pickled: {own_error}"
+                    where = f"{cls.__name__}.{name} ({type(attribute).__name__})"
+                    return f"its attribute {where} cannot be pickled: {own_error}"
     return str(error)

@@ -17,7 +17,7 @@ CONNECT_TIMEOUT_S = 3.0
 OBJECT_STORE_NBYTES = 256 * 1024 * 1024
 # Arguments up to this size travel inside the call: above it Ray writes them to shared memory first, which costs 2 ms.
 INLINE_NBYTES = 4 * 1024 * 1024
-# Only for a cluster of our own: crawling is the user's work, not background work, so workers keep the driver's priority.
+# Only for a cluster of our own: crawling is the user's work, so workers keep the driver's priority.
 _OWN_ENVIRONMENT = {
     "RAY_worker_niceness": "0",
     "RAY_max_direct_call_object_size": str(INLINE_NBYTES),
@@ -31,7 +31,7 @@ _started_here = False
 
 
 def ensure_ray(address: str | None = None, *, num_cpus: int | None = None) -> bool:
-    """Connects this process to Ray: to ``address``, ``RAY_ADDRESS``, a cluster that `ray start` started here, or our own.
+    """Connects this process to Ray: ``address``, ``RAY_ADDRESS``, a cluster that `ray start` started here, or our own.
 
     Returns: whether the cluster is one that this process started (it ends with the process).
     Raises: UsageError when the address cannot be reached.
@@ -64,7 +64,7 @@ def _join(address: str) -> None:
         raise UsageError(f"no Ray cluster answers at {address!r}: check the address, or leave it out for a local one")
     if address.startswith("ray://"):
         raise UsageError(
-            f"{address!r} is a Ray Client address: run the crawl on the cluster instead (`ray submit`, `ray job submit`)"
+            f"{address!r} is a Ray Client address: run the crawl on the cluster (`ray submit`, `ray job submit`)"
         )
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, configure_logging=False)
@@ -94,14 +94,15 @@ def _announced_address() -> str | None:
 
 def cluster_cpus() -> int:
     """CPUs of all nodes; 0 when the workers have not been started yet."""
-    return int(ray.cluster_resources().get("CPU", 0))
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return int(resources.get("CPU", 0))
 
 
 def actor_counts(settings: Any, cpus: int) -> tuple[int, int]:
     """(Downloaders, Scrapers): as the settings say; "auto" is one Downloader for 4 CPUs and one Scraper for 2, but two.
 
-    A Downloader keeps up with two to three Scrapers; two Scrapers at least, so that a callback that computes for a minute
-    does not stop the others' pages.
+    A Downloader keeps up with two to three Scrapers; two Scrapers at least, so that a callback that computes for a
+    minute does not stop the others' pages.
     """
     cpus = cpus or 4
 

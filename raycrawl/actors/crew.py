@@ -162,7 +162,7 @@ class Crew:
         if member is None:
             return
         self._host.kill(member.handle)
-        if member.pid and member.node == os.uname().nodename:
+        if member.pid not in (0, os.getpid()) and member.node == os.uname().nodename:
             try:
                 os.kill(member.pid, signal.SIGKILL)
             except ProcessLookupError:

@@ -69,11 +69,11 @@ class Deliverer:
         for peer, pages in answers.items():
             self._tasks.spawn(self._answer(peer, pages))
         while self._pages:
-            peer = self._choose()
-            if peer is None:
+            chosen = self._choose()
+            if chosen is None:
                 asyncio.get_running_loop().call_later(NO_SCRAPER_WAIT_S, self._timer.want)
                 return
-            self._send_batch(peer)
+            self._send_batch(chosen)
 
     def _choose(self) -> str | None:
         peers = self._channel.peers("scraper")

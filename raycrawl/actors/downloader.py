@@ -132,7 +132,7 @@ class Downloader(CrawlProcess):
                 turn.set_exception(_Returned())
 
     async def restore(self, states: dict[str, Any], notices: list[SlotNotice]) -> None:
-        """What an earlier Downloader knew: how slots want to be served, the middlewares' states (cookies, robots.txt)."""
+        """What an earlier Downloader knew: how slots want to be served, the middlewares' states (cookies ...)."""
         for notice in notices:
             self._change_slot(notice)
         for middleware in self.middleware.middlewares:

@@ -1,4 +1,4 @@
-"""``await engine.download(request)`` from a Scraper or the engine: asked of the Downloader that owns the slot, in batches."""
+"""``await engine.download(request)`` from a Scraper or the engine: asked in batches of the slot's Downloader."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _decode_pages = msgspec.msgpack.Decoder(list[Page]).decode
 class RemoteDownloads:
     """The downloads that this process waits for.
 
-    Invariant: every number in ``_waiting`` has been, or is about to be, sent to the Downloader that owns its slot; after
-    that Downloader was replaced they are sent again.
+    Invariant: every number in ``_waiting`` has been, or is about to be, sent to the Downloader that owns its slot;
+    after that Downloader was replaced they are sent again.
     """
 
     def __init__(self, channel: Channel, tasks: Tasks, asker: str, downloaders: int) -> None:

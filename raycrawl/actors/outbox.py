@@ -117,6 +117,14 @@ class Outbox:
             self._room.append(waiter)
             await waiter
 
+    async def drained(self) -> None:
+        """Waits until everything that was added is durable."""
+        while self._pending:
+            self.flush()
+            waiter = asyncio.get_running_loop().create_future()
+            self._room.append(waiter)
+            await waiter
+
     def flush(self) -> None:
         """Sends what has been gathered."""
         for index, batch in enumerate(self._open):

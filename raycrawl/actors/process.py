@@ -257,7 +257,7 @@ class CrawlProcess(ActorProcess):
 
 
 def stand_in_spider(crawler: Crawler, spider_args: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
-    """The spider for a process that runs none of its code: name, class attributes, arguments; ``__init__`` is not called.
+    """The spider for a process that runs none of its code: name, class attributes, arguments; no ``__init__``.
 
     Middlewares and extensions read attributes of it. Signal handlers that the spider connects live in the Scrapers.
     """

@@ -1,4 +1,4 @@
-"""What the engine's process keeps of the crawl as a whole: stats, log lines, extensions, and what the driver is shown."""
+"""What the engine's process keeps of the crawl as a whole: stats, log lines, extensions, what the driver is shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from raycrawl.actors.idle import IdleVerdict, idle_verdict
 from raycrawl.actors.jobmemory import JobMemory
 from raycrawl.actors.logs import LogShip
 from raycrawl.actors.process import Boot, Health, stand_in_spider
-
 from raycrawl.core.facade import EngineStatus, ExecutionEngine
 from raycrawl.core.lifecycle import State
 from raycrawl.core.messages import LeasedRecord, LogLine, Page, Report, RequestRecord, SlotNotice

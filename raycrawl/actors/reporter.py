@@ -108,7 +108,8 @@ class Reporter:
 
     def unreported(self) -> list[bytes]:
         """Ids of pages whose end the engine may not have heard of yet."""
-        return [*self._in_message, *(ack.id for ack in self._acks), *(page.id for page in self._fetched), *self._released]
+        ended = [ack.id for ack in self._acks]
+        return [*self._in_message, *ended, *(page.id for page in self._fetched), *self._released]
 
     def kick(self) -> None:
         """Send before long."""

@@ -1,4 +1,4 @@
-"""The Scraper actor: the spider's callbacks, spider middlewares and item pipelines; every page ends here or in a report."""
+"""The Scraper actor: the spider's callbacks, spider middlewares and item pipelines."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ class _Start:
 class Scraper(CrawlProcess):
     """Runs the callbacks of the pages that it is sent.
 
-    A batch is answered when every page in it has ended, so that a Downloader sees this Scraper's load. A page is reported
-    as ended after its requests are durable in the frontier and its items committed by every feed. An exception in a
-    callback costs its page alone.
+    A batch is answered when every page in it has ended, so that a Downloader sees this Scraper's load. A page is
+    reported as ended after its requests are durable in the frontier and its items committed by every feed. An exception
+    in a callback costs its page alone.
     """
 
     kind = "scraper"
@@ -257,7 +257,6 @@ class Scraper(CrawlProcess):
             work.release()
 
     def _scraped(self, item: Any, work: PageWork, response: Any) -> None:
-        crawler = self.crawler
         try:
             self.items.add(item, work)
         except Exception as error:
@@ -375,9 +374,7 @@ class Scraper(CrawlProcess):
         results = await self.crawler.signals.send_catch_log_async(
             self._signals.spider_idle, spider=self.spider, dont_log=(DontCloseSpider, CloseSpider)
         )
-        self.outbox.flush()
-        while len(self.outbox):
-            await asyncio.sleep(self.boot.batch_delay_s)
+        await self.outbox.drained()
         return idle_verdict(results)
 
     async def signal(self, name: str) -> None:

@@ -30,7 +30,7 @@ class Spool:
         end = 0
         if path.exists():
             data = path.read_bytes()
-            for batch, end in _batches(data, 0):
+            for batch, end in _batches(data, 0):  # noqa: B007 - the last end is where it goes on
                 self._known.update((page_id, part) for page_id, part, _ in batch.parts)
         self._file = path.open("ab")
         self._file.truncate(end)
@@ -84,7 +84,7 @@ class SpoolReader:
                 data += file.read(_HEADER.unpack_from(data)[0])
         items: list[Any] = []
         end = 0
-        for batch, end in _batches(data, 0):
+        for batch, end in _batches(data, 0):  # noqa: B007 - the last end is where the next read begins
             items += unpacked(batch, self._codec)
         self._at += end
         return items

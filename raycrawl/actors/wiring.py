@@ -58,10 +58,10 @@ def actor_class(plain: type[Any]) -> type[Any]:
     each link: the plain object behind keeps them as they are.
     """
 
-    def __init__(self: Any, *args: Any) -> None:
+    def initialize(self: Any, *args: Any) -> None:
         self.plain = plain(*args)
 
-    namespace: dict[str, Any] = {"__init__": __init__, "__doc__": plain.__doc__, "__module__": __name__}
+    namespace: dict[str, Any] = {"__init__": initialize, "__doc__": plain.__doc__, "__module__": __name__}
     for name, member in inspect.getmembers(plain, inspect.isfunction):
         if not name.startswith("_"):
             namespace[name] = _delegate(name, is_async=inspect.iscoroutinefunction(member))
@@ -96,7 +96,8 @@ class RayChannel:
 
     def peers(self, kind: str) -> list[str]:
         """The connected peers of a kind."""
-        return [peer for peer, (handle, _) in self._handles.items() if handle is not None and peer.startswith(kind + ":")]
+        prefix = f"{kind}:"
+        return [peer for peer, (handle, _) in self._handles.items() if handle is not None and peer.startswith(prefix)]
 
     async def call(self, peer: str, method: str, *args: Any) -> Any:
         """Calls and answers; a peer that cannot be reached for a moment is asked again."""
@@ -132,6 +133,12 @@ class RayChannel:
             self.on_death(peer, incarnation)
 
 
+def _remote(plain: type[Any]) -> Any:
+    """The Ray actor class of a plain class; its health answers in a thread of its own."""
+    decorate: Any = ray.remote
+    return decorate(concurrency_groups={"health": 1})(actor_class(plain))
+
+
 class RayActors:
     """Creates, asks and ends the actors of one crawl; runs in the engine's process, which owns them."""
 
@@ -148,7 +155,7 @@ class RayActors:
             "max_concurrency": MAX_CONCURRENCY,
             **self._options.get(kind, {}),
         }
-        actor = ray.remote(concurrency_groups={"health": 1})(actor_class(CLASSES[kind])).options(**options)
+        actor = _remote(CLASSES[kind]).options(**options)
         return actor.remote(self._boot, index, incarnation, RayChannel())
 
     async def health(self, handle: Any, timeout_s: float) -> Any:
@@ -168,7 +175,7 @@ class RayActors:
 
 def start_engine(boot: Boot, options: dict[str, dict[str, Any]]) -> Any:
     """Creates the engine actor; returns its handle."""
-    actor = ray.remote(concurrency_groups={"health": 1})(actor_class(ExecutionEngine)).options(
+    actor = _remote(ExecutionEngine).options(
         num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=MAX_CONCURRENCY, **options.get("engine", {})
     )
     return actor.remote(boot, RayChannel(), RayActors(boot, options))

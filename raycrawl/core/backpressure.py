@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 
 from raycrawl.core.ledger import Ledger
 from raycrawl.core.lifecycle import State
 
 
-class BackoutReason(str, Enum):
+class BackoutReason(StrEnum):
     """Why no request is taken from the frontier; the values are the names in ``engine/backout_seconds/<name>``."""
 
     NOT_RUNNING = "not_running"

@@ -1,14 +1,14 @@
 """The engine's decisions: what to lease, when to back out, when the crawl is idle, when it may end.
 
 ``EngineCore.handle(event, now_s=...)`` applies an event and returns the commands that follow from it. It knows ids,
-counts and bytes; it does no I/O and reads no clock. Its shell is ``raycrawl.actors.engine``; the object that spiders and
-components see as ``crawler.engine`` is ``ExecutionEngine`` in ``raycrawl.core.facade`` (importable from here as well).
+counts and bytes; it does no I/O and reads no clock. Its shell is ``raycrawl.actors.engine``; the object that spiders
+and components see as ``crawler.engine`` is ``ExecutionEngine`` in ``raycrawl.core.facade`` (also importable from here).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from raycrawl.core import events as ev
@@ -235,7 +235,7 @@ class EngineCore:
         A page that the actor worked on alone is. When nobody was named, each page may be: it counts up to one attempt
         less than poison, and is then worked on alone, so that a page is given up for its own deeds only.
         """
-        blamed = self.suspects.pop((holder.kind, holder.index), b"")
+        blamed = self.suspects.pop((holder.kind, holder.number), b"")
         for page_id, entry in self.ledger.lost(holder):
             to_blame = page_id == blamed or (not blamed and entry.attempts < SUSPECT_ATTEMPTS)
             self.shards[entry.shard].note_released(page_id, lost=to_blame)
@@ -328,7 +328,7 @@ class EngineCore:
         return [index for index in range(self.config.scrapers) if ("scraper", index) not in self.dead]
 
     def _decide_shards(self, now_s: float) -> list[ev.Command]:
-        # While a Downloader is being replaced its slots have no owner: what were leased for them would come straight back.
+        # While a Downloader is replaced its slots have no owner: what is leased for them would come straight back.
         ownerless = any(kind == "downloader" for kind, _ in self.dead)
         free = 0 if ownerless or self.needs_backout() else room(self.ledger, self.config.limits)
         worth = [shard for shard in self.shards if shard.is_worth_a_call(free, now_s)]
@@ -350,7 +350,7 @@ class EngineCore:
         return self.ledger.of_shard(shard.index) if shard.wants_check else None
 
     def _due_s(self, shard: ShardView) -> float:
-        """When a shard may be called again: at once while Downloaders run dry, else after the pace, so that calls gather."""
+        """When a shard may be called again: at once while Downloaders run dry, else paced, so that calls gather."""
         hungry = self.ledger.transferring * 4 < self.config.limits.window
         return shard.called_at_s if hungry else shard.called_at_s + self.config.pace_s
 
@@ -359,7 +359,8 @@ class EngineCore:
         if self.scheduler_empty() and not self.idle.said_empty:
             self.idle.said_empty = True
             commands.append(ev.SchedulerEmpty())
-        if self.idle.asking or self.state is not State.RUNNING or not self.config.close_if_idle or not self.spider_is_idle():
+        may_close = self.state is State.RUNNING and self.config.close_if_idle
+        if self.idle.asking or not may_close or not self.spider_is_idle():
             return commands
         if self.idle.answered:
             commands += self._on_close(ev.CloseRequested(reason="finished"), now_s)

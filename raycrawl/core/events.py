@@ -85,7 +85,7 @@ class ActorReplaced(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked(Event):
-    """The heartbeat asked an actor what it has: pages that it was given before ``asked_s`` and does not know are lost."""
+    """The heartbeat asked an actor what it has: what it was given before ``asked_s`` and does not know is lost."""
 
     kind: str
     index: int
@@ -96,7 +96,7 @@ class Checked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdleAnswered(Event):
-    """The ``spider_idle`` handlers have run: ``keep_open`` when one raised DontCloseSpider, ``reason`` to close with."""
+    """The ``spider_idle`` handlers have run: ``keep_open`` (DontCloseSpider), or a ``reason`` to close with."""
 
     keep_open: bool
     reason: str

@@ -1,4 +1,4 @@
-"""``crawler.engine``: what spiders, middlewares, pipelines and extensions see of the engine, in whatever process they run.
+"""``crawler.engine``: what spiders, middlewares, pipelines and extensions see of the engine, in any process.
 
 It has the names of Scrapy's ExecutionEngine. Questions are answered at once from the last status that the engine sent
 with its answers to this process's reports; orders are handed to the process's ``EngineLink``, which sends them.

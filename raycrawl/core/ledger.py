@@ -13,7 +13,7 @@ class Holder(NamedTuple):
     """One life of an actor: ``kind`` is "downloader" or "scraper"."""
 
     kind: str
-    index: int
+    number: int
     incarnation: int
 
 

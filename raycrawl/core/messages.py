@@ -20,7 +20,7 @@ class RequestRecord(msgspec.Struct, frozen=True, array_like=True):
     ``id`` is 16 bytes and serves as the seen-key and as the page id: the request's fingerprint, or, for a request that
     must not be filtered, a digest of (parent page id, ordinal among the parent's requests, fingerprint), so that a page
     that is scraped twice after a fault enqueues its children once.
-    ``is_start``: it comes from ``Spider.start()``: served first in, first out, after the callbacks' requests of its priority.
+    ``is_start``: it comes from ``Spider.start()``: first in, first out, after the callbacks' requests of its priority.
     """
 
     id: bytes
@@ -108,7 +108,7 @@ class LeaseBatch(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LeaseRequest(msgspec.Struct, frozen=True, array_like=True):
-    """Engine to shard: what has ended, and how many requests it may hand out. Repeats (same ``seq``) are answered alike."""
+    """Engine to shard: what has ended, how many requests it may hand out. Repeats (same ``seq``) are answered alike."""
 
     seq: int
     n: int

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-
 ON_THE_WAY_S = 0.010
 """A site counts from the arrival of a request: until the answer shows that it arrived, this is allowed for its way.
 
@@ -86,8 +85,8 @@ class Slot:
 class SlotPool:
     """All slots of one Downloader, under one limit of transfers.
 
-    ``config_for(slot key)`` gives a new slot its settings. Invariants: at most ``total`` transfers at a time; a slot that
-    waits for its delay holds none of them; each start costs O(log slots).
+    ``config_for(slot key)`` gives a new slot its settings. Invariants: at most ``total`` transfers at a time; a slot
+    that waits for its delay holds none of them; each start costs O(log slots).
     """
 
     total: int
@@ -210,7 +209,11 @@ class SlotPool:
 
     def clean_up(self, before_s: float) -> int:
         """Forgets slots without a request since ``before_s`` whose delay has passed; returns how many."""
-        idle = [k for k, s in self.slots.items() if not s.active and max(s.lastseen + s.delay, s.not_before_s) < before_s]
+        idle = [
+            key
+            for key, slot in self.slots.items()
+            if not slot.active and max(slot.lastseen + slot.delay, slot.not_before_s) < before_s
+        ]
         for key in idle:
             del self.slots[key]
         return len(idle)
