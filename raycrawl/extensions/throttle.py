@@ -41,7 +41,8 @@ class AutoThrottle:
         self.target_concurrency: float = settings.getfloat("AUTOTHROTTLE_TARGET_CONCURRENCY")
         if self.target_concurrency <= 0.0:
             raise NotConfigured(f"AUTOTHROTTLE_TARGET_CONCURRENCY ({self.target_concurrency!r}) must be higher than 0.")
-        self.mindelay = self.maxdelay = 0.0
+        self.mindelay: float = self._min_delay(crawler.spider)
+        self.maxdelay: float = settings.getfloat("AUTOTHROTTLE_MAX_DELAY")
         crawler.signals.connect(self._spider_opened, signal=signals.spider_opened)
         if is_plain_process(crawler):
             crawler.signals.connect(self._response_downloaded, signal=signals.response_downloaded)
@@ -50,19 +51,30 @@ class AutoThrottle:
     def from_crawler(cls, crawler: Crawler) -> Self:
         return cls(crawler)
 
+    def first_delay_s(self) -> float:
+        """The delay of a slot that has had no response yet."""
+        return max(self.mindelay, self.crawler.settings.getfloat("AUTOTHROTTLE_START_DELAY"))
+
+    def delay_after(self, delay_s: float, request: Request, response: Response) -> float | None:
+        """The delay of a slot after a response; None: this one says nothing about its site's latency."""
+        latency_s = request.meta.get("download_latency")
+        if latency_s is None or request.meta.get("autothrottle_dont_adjust_delay", False) is True:
+            return None
+        return next_delay_s(delay_s, latency_s, response.status, self.target_concurrency, self.mindelay, self.maxdelay)
+
+    def _min_delay(self, spider: Spider | None) -> float:
+        return float(getattr(spider, "download_delay", self.crawler.settings.getfloat("DOWNLOAD_DELAY")))
+
     def _spider_opened(self, spider: Spider) -> None:
-        settings = self.crawler.settings
-        self.mindelay = getattr(spider, "download_delay", settings.getfloat("DOWNLOAD_DELAY"))
-        self.maxdelay = settings.getfloat("AUTOTHROTTLE_MAX_DELAY")
-        setattr(spider, "download_delay", max(self.mindelay, settings.getfloat("AUTOTHROTTLE_START_DELAY")))  # noqa: B010 - spiders may have it
+        self.mindelay = self._min_delay(spider)
+        setattr(spider, "download_delay", self.first_delay_s())  # noqa: B010 - spiders may have it
 
     def _response_downloaded(self, response: Response, request: Request, spider: Spider) -> None:
         key, slot = self._get_slot(request, spider)
-        latency_s = request.meta.get("download_latency")
-        if latency_s is None or slot is None or request.meta.get("autothrottle_dont_adjust_delay", False) is True:
+        new_s = None if slot is None else self.delay_after(slot.delay, request, response)
+        if new_s is None:
             return
-        old_s = slot.delay
-        self._adjust_delay(slot, latency_s, response)
+        old_s, slot.delay = slot.delay, new_s
         if self.debug:
             logger.info(
                 "slot: %(slot)s | conc:%(concurrency)2d | delay:%(delay)5d ms (%(delaydiff)+d) | "
@@ -72,7 +84,7 @@ class AutoThrottle:
                     "concurrency": len(slot.transferring),
                     "delay": slot.delay * 1000,
                     "delaydiff": (slot.delay - old_s) * 1000,
-                    "latency": latency_s * 1000,
+                    "latency": request.meta["download_latency"] * 1000,
                     "size": len(response.body),
                 },
                 extra={"spider": spider},
@@ -83,9 +95,3 @@ class AutoThrottle:
         if key is None:
             return None, None
         return key, self.crawler.engine.downloader.slots.get(key)
-
-    def _adjust_delay(self, slot: Any, latency: float, response: Response) -> None:
-        """Set ``slot.delay`` from ``latency`` seconds."""
-        slot.delay = next_delay_s(
-            slot.delay, latency, response.status, self.target_concurrency, self.mindelay, self.maxdelay
-        )

@@ -580,6 +580,17 @@ class TestAutoThrottle:
         is_looked_at = "download_latency" in meta and len(meta) == 1
         assert ("slot: a.example" in caplog.text) is is_looked_at
 
+    def test_what_a_downloader_asks(self) -> None:
+        crawler = crawler_with({"AUTOTHROTTLE_ENABLED": True, "DOWNLOAD_DELAY": 2}, process="downloader")
+        extension = built(AutoThrottle, crawler)
+        assert extension.first_delay_s() == 5.0
+        request = Request("http://a.example/", meta={"download_latency": 1.0})
+        assert extension.delay_after(5.0, request, Response("http://a.example/")) == 3.0
+        assert extension.delay_after(2.5, request, Response("http://a.example/")) == 2.0
+        assert extension.delay_after(5.0, Request("http://a.example/"), Response("http://a.example/")) is None
+        # The slots are the Downloader's: no signal adjusts anything here.
+        assert not crawler.signals.has_listeners(signals.response_downloaded)
+
 
 class TestDebug:
     @pytest.fixture(autouse=True)
