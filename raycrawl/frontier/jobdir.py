@@ -244,9 +244,14 @@ def _begin(directory: Path, spider: str, shards: int, settings: dict[str, Any]) 
 
 
 def _refuse_foreign(directory: Path) -> None:
-    if directory.is_dir() and not (directory / INFO_NAME).exists():
-        if any(entry.name != LOCK_NAME and not _is_leftover(entry) for entry in directory.iterdir()):
-            raise JobDirError(_foreign(directory))
+    try:
+        if not directory.is_dir() or (directory / INFO_NAME).exists():
+            return
+        is_foreign = any(entry.name != LOCK_NAME and not _is_leftover(entry) for entry in directory.iterdir())
+    except OSError as error:
+        raise JobDirError(_unusable(directory, error)) from error
+    if is_foreign:
+        raise JobDirError(_foreign(directory))
 
 
 def _is_leftover(entry: Path) -> bool:
