@@ -15,7 +15,8 @@ import msgspec
 
 from raycrawl.actors.deliverer import Deliverer
 from raycrawl.actors.loop import CallLaterOnce
-from raycrawl.actors.process import CrawlProcess, stand_in_spider
+from raycrawl.actors.process import CrawlProcess, first_delay_s, stand_in_spider
+from raycrawl.actors.throttling import DomainBudget, Throttle
 from raycrawl.core.downloader import SlotConfig, SlotPool, slot_config_from
 from raycrawl.core.messages import LeasedRecord, Outcome, Page, RequestRecord, SlotNotice
 from raycrawl.transport.sent import on_sent
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 SLOT_CLEAN_UP_S = 60.0
+_BUDGET = "pages by slot"
 _decode_leases = msgspec.msgpack.Decoder(list[LeasedRecord]).decode
 _decode_answers = msgspec.msgpack.Decoder(list[tuple[int, bytes]]).decode
 
@@ -70,7 +72,14 @@ class Downloader(CrawlProcess):
         self.extensions = ExtensionManager.for_process(self.crawler, "downloader")
         self._handlers = DownloadHandlers(self.crawler)
         self.middleware = DownloaderMiddlewareManager.from_crawler(self.crawler)
-        self._pool = SlotPool(total=self._share(), config_for=self._slot_configs())
+        took_over = self.incarnation > 0 or self.boot.durable
+        self._pool = SlotPool(
+            total=self._share(),
+            config_for=self._slot_configs(),
+            restarted_s=time.monotonic() if took_over else None,
+        )
+        self._throttle = Throttle(self.crawler.settings, self._set_delay)
+        self._budget = DomainBudget(self.crawler.settings, self.crawler.stats)
         self._jobs: dict[bytes, _Job] = {}
         self._turns: dict[int, asyncio.Future[None]] = {}
         self._number = 0
@@ -96,7 +105,7 @@ class Downloader(CrawlProcess):
 
     def _slot_configs(self) -> Any:
         settings = self.crawler.settings
-        delay_s = settings.getfloat("DOWNLOAD_DELAY")
+        delay_s = first_delay_s(settings)
         jitter = 0.0
         if delay_s:
             jitter = settings.get("DOWNLOAD_DELAY_JITTER")
@@ -135,6 +144,7 @@ class Downloader(CrawlProcess):
         """What an earlier Downloader knew: how slots want to be served, the middlewares' states (cookies ...)."""
         for notice in notices:
             self._change_slot(notice)
+        self._budget.spent.update(states.get(_BUDGET, {}))
         for middleware in self.middleware.middlewares:
             state = states.get(_path_of(middleware))
             if state is not None and hasattr(middleware, "load_state"):
@@ -142,7 +152,8 @@ class Downloader(CrawlProcess):
 
     async def states(self) -> dict[str, Any]:
         """The states of the middlewares that have one to keep (``dump_state``), by their class paths."""
-        return {_path_of(mw): mw.dump_state() for mw in self.middleware.middlewares if hasattr(mw, "dump_state")}
+        states = {_path_of(mw): mw.dump_state() for mw in self.middleware.middlewares if hasattr(mw, "dump_state")}
+        return {**states, _BUDGET: dict(self._budget.spent)} if self._budget.spent else states
 
     async def forward(self, names: list[str]) -> None:
         """The signals that someone in the engine's process listens to: they are carried there."""
@@ -286,6 +297,7 @@ class Downloader(CrawlProcess):
         """Waits for the request's turn in its slot and fetches it."""
         key = self._records.slot_key(request)
         request.meta.setdefault("download_slot", key)
+        self._budget.spend(key, request)
         self._number = number = self._number + 1
         turn = self._turns[number] = asyncio.get_running_loop().create_future()
         self._pool.enqueue(number, key, time.monotonic())
@@ -297,6 +309,8 @@ class Downloader(CrawlProcess):
                 on_sent.set(partial(self._sent, number))
             response = await self._handlers.download_request_async(request)
             request.meta.setdefault("download_latency", time.monotonic() - started_s)
+            if self._throttle.is_enabled:
+                self._throttle.answered(key, self._pool.slots[key], request, response)
             return response
         finally:
             del self._turns[number]
@@ -346,6 +360,12 @@ class Downloader(CrawlProcess):
         while isinstance(result, RequestClass):
             result = await self.middleware.download_async(self._in_slot, result)
         return result  # type: ignore[no-any-return]
+
+    def _set_delay(self, slot: str, delay_s: float, is_news: bool) -> None:
+        notice = SlotNotice(slot, delay_s)
+        self._change_slot(notice)
+        if is_news:
+            self.reporter.slot(notice)
 
     def slot_notice(self, slot: str, *, delay_s: float | None = None, hold_s: float | None = None) -> None:
         """A middleware learned how a slot wants to be served; the frontier is told as well."""

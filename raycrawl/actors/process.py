@@ -270,6 +270,14 @@ def stand_in_spider(crawler: Crawler, spider_args: tuple[tuple[Any, ...], dict[s
     return spider
 
 
+def first_delay_s(settings: Any) -> float:
+    """The delay that slots begin with, in seconds."""
+    delay_s: float = settings.getfloat("DOWNLOAD_DELAY")
+    if settings.getbool("AUTOTHROTTLE_ENABLED"):
+        delay_s = max(delay_s, settings.getfloat("AUTOTHROTTLE_START_DELAY"))
+    return delay_s
+
+
 def _rss_nbytes() -> int:
     try:
         with open("/proc/self/statm", encoding="ascii") as file:

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 LOG_LINES_KEPT = 200_000
 _OF_ONE_RUN = frozenset({"start_time", "finish_time", "finish_reason", "elapsed_time_seconds"})
 RATE_WINDOW_S = 5.0
+SLOTS_KEPT = 100_000
 _decode_leases = msgspec.msgpack.Decoder(list[LeasedRecord]).decode
 
 
@@ -69,7 +70,7 @@ class Record:
         self._lines: deque[LogLine] = deque(maxlen=LOG_LINES_KEPT)
         self._news = asyncio.Event()
         self._seen: dict[tuple[str, int], set[int]] = {}
-        self._slots: dict[str, SlotNotice] = {}
+        self._slots: dict[str, tuple[float | None, int | None, float]] = {}
         self._memory = JobMemory(boot.workdir)
         self._started_s = time.monotonic()
         self._rates: deque[tuple[float, int]] = deque()
@@ -121,7 +122,7 @@ class Record:
         if len(seen) > 10_000:
             seen -= set(sorted(seen)[:5_000])
         for notice in report.slots:
-            self._slots[notice.slot] = notice
+            self._note_slot(notice)
         if report.logs:
             self._lines.extend(report.logs)
             self._news.set()
@@ -141,9 +142,26 @@ class Record:
         if duplicates:
             self.stats.inc_value("dupefilter/filtered", duplicates)
 
+    def _note_slot(self, notice: SlotNotice) -> None:
+        """Keeps what is known of a slot: delay, concurrency, and until when (wall clock) it holds still."""
+        delay_s, concurrency, until_s = self._slots.pop(notice.slot, (None, None, 0.0))
+        if notice.hold_s is not None:
+            until_s = max(until_s, time.time() + notice.hold_s)
+        self._slots[notice.slot] = (
+            delay_s if notice.delay_s is None else notice.delay_s,
+            concurrency if notice.concurrency is None else notice.concurrency,
+            until_s,
+        )
+        if len(self._slots) > SLOTS_KEPT:
+            del self._slots[next(iter(self._slots))]
+
     def slot_notices(self) -> list[SlotNotice]:
         """How slots want to be served, for a Downloader that starts anew."""
-        return list(self._slots.values())
+        now_s = time.time()
+        return [
+            SlotNotice(slot, delay_s, concurrency, until_s - now_s if until_s > now_s else None)
+            for slot, (delay_s, concurrency, until_s) in self._slots.items()
+        ]
 
     def note_health(self, name: str, health: Health) -> None:
         """An actor's pulse came."""

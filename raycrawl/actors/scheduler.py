@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from raycrawl.actors.process import ActorProcess
+from raycrawl.actors.process import ActorProcess, first_delay_s
 from raycrawl.core.frontier import Frontier, FrontierPolicy, SlotPolicy
 from raycrawl.core.messages import (
     Ack,
@@ -52,7 +52,7 @@ class Scheduler(ActorProcess):
         settings = self.crawler.settings
         policy = FrontierPolicy(
             concurrency=settings.getint("CONCURRENT_REQUESTS_PER_DOMAIN"),
-            delay_s=settings.getfloat("DOWNLOAD_DELAY"),
+            delay_s=first_delay_s(settings),
             slots={key: _slot_policy(value) for key, value in settings.getdict("DOWNLOAD_SLOTS").items()},
             order="fifo" if "Fifo" in _queue_name(settings) else "lifo",
             lease_timeout_s=settings.getfloat("LEASE_TIMEOUT", 600.0),

@@ -92,6 +92,7 @@ class SlotPool:
     total: int
     config_for: Callable[[str], SlotConfig]
     rng: Random = field(default_factory=Random)
+    restarted_s: float | None = None  # when this pool took over from one that died: who knows when that sent last?
     slots: dict[str, Slot] = field(default_factory=dict)
     transferring: int = 0
     _slot_of: dict[int, str] = field(default_factory=dict)
@@ -104,6 +105,8 @@ class SlotPool:
         if slot is None:
             config = self.config_for(key)
             slot = self.slots[key] = Slot(config.concurrency, config.delay_s, config.jitter)
+            if self.restarted_s is not None:
+                slot.not_before_s = slot.held_s = self.restarted_s + slot.delay
         slot.lastseen = now_s
         return slot
 
@@ -187,6 +190,8 @@ class SlotPool:
         slot = self.slot(key, now_s)
         if delay_s is not None:
             slot.delay = delay_s
+            if self.restarted_s is not None:
+                slot.not_before_s = max(slot.not_before_s, self.restarted_s + delay_s)
         if concurrency is not None:
             slot.concurrency = concurrency
         if hold_s is not None:
