@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +38,8 @@ class MemoryUsage:
         settings = crawler.settings
         if not settings.getbool("MEMUSAGE_ENABLED"):
             raise NotConfigured
+        if sys.platform == "win32":
+            raise NotConfigured("MemoryUsage: this platform does not tell how much memory a process uses")
         self.crawler = crawler
         self.warned = False
         self.tasks: list[AsyncioLoopingCall[..., None]] = []
@@ -55,9 +56,7 @@ class MemoryUsage:
     def get_virtual_size(self) -> int:
         """Bytes in use; see the class."""
         if is_plain_process(self.crawler):
-            # The unit of ru_maxrss: man 2 getrusage; on macOS it is bytes.
-            unit = 1 if sys.platform == "darwin" else 1024
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+            return _peak_nbytes()
         return sum(size for _, size in _crawl_processes())
 
     def engine_started(self) -> None:
@@ -113,6 +112,14 @@ class MemoryUsage:
         return os.getpid() == min((pid for pid, _ in _crawl_processes()), default=os.getpid())
 
 
+def _peak_nbytes() -> int:
+    """The most memory that this process ever had."""
+    import resource  # not on every platform
+
+    # The unit of ru_maxrss: man 2 getrusage; on macOS it is bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
 def _crawl_processes(proc: Path = Path("/proc"), parent: int | None = None) -> list[tuple[int, int]]:
     """(process id, bytes of its own) of this crawl's processes on this node: the actors beside this one.
 
@@ -136,5 +143,5 @@ def _crawl_processes(proc: Path = Path("/proc"), parent: int | None = None) -> l
         if is_ours or is_actor:
             found[int(directory.name)] = max(0, int(pages[1]) - int(pages[2])) * page
     if not found:
-        found[os.getpid()] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        found[os.getpid()] = _peak_nbytes()
     return sorted(found.items())
