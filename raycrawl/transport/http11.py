@@ -103,6 +103,24 @@ class HTTP11DownloadHandler:
         self._connector = Connector(loop, self._resolver, self._policy, self._context, bind_address=self._bind_address)
         return loop
 
+    def is_trusted(self, request: Request) -> bool:
+        """Whether the request may go to any address (see ``addresses``)."""
+        return self._policy.is_trusted(request.meta)
+
+    async def open_stream(
+        self, origin: Origin, *, is_trusted: bool
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A plain TCP connection to ``origin`` as streams, for protocols that are spoken elsewhere."""
+        loop = self._loop or self._start()
+        async with asyncio.timeout(self._timeout_s):
+            connection = await self._connector.open(origin._replace(scheme="http"), is_trusted=is_trusted)
+        assert connection.transport is not None
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        connection.transport.set_protocol(protocol)
+        protocol.connection_made(connection.transport)
+        return reader, asyncio.StreamWriter(connection.transport, protocol, reader, loop)
+
     async def close(self) -> None:
         """Close idle connections and the resolver. Downloads under way keep theirs until they end."""
         if self._loop is not None:

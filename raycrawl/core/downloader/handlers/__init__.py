@@ -69,6 +69,8 @@ class DownloadHandlers:
                 continue
             self._schemes[scheme] = path
             self._load_handler(scheme, skip_lazy=True)
+        # Not a scheme: what meta["playwright"] asks for. DOWNLOAD_HANDLERS may name another class for it.
+        self._schemes.setdefault("playwright", "raycrawl.transport.browser.PlaywrightDownloadHandler")
         crawler.signals.connect(self._close, signals.engine_stopped)
 
     def _get_handler(self, scheme: str) -> Any:
@@ -117,12 +119,14 @@ class DownloadHandlers:
             Other exceptions of raycrawl.exceptions, or what a handler raises on its own account.
         """
         scheme = request.url.partition(":")[0].lower()
+        if request.meta.get("playwright") and scheme in ("http", "https"):
+            scheme = "playwright"
         call = self._calls.get(scheme)
         if call is None:
             if self._get_handler(scheme) is None:
                 raise UnsupportedURLSchemeError(f"Unsupported URL scheme '{scheme}': {self._notconfigured[scheme]}")
             call = self._calls[scheme]
-        if scheme not in ("http", "https", "data"):
+        if scheme not in ("http", "https", "data", "playwright"):
             self._check_local(scheme, request)
         try:
             result: Any = call(request)
