@@ -88,10 +88,10 @@ class Headers(dict[bytes, list[bytes]]):
     has_key = __contains__
 
     def __copy__(self) -> Self:
-        return type(self)(self)
+        return type(self)(self, self.encoding)
 
     def copy(self) -> Self:
-        """A copy whose lists are its own."""
+        """A copy, with the same encoding, whose lists are its own."""
         return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:

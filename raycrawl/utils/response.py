@@ -7,12 +7,15 @@ import re
 import tempfile
 import webbrowser
 from collections.abc import Callable, Iterable
-from html import escape
+from html import escape, unescape
 from http import HTTPStatus
 from typing import Any
 
+from w3lib.html import remove_comments, remove_tags_with_content
+
 from raycrawl.http.response import Response
 from raycrawl.http.response.text import TextResponse
+from raycrawl.urls import link_url
 
 
 def get_base_url(response: TextResponse) -> str:
@@ -21,20 +24,41 @@ def get_base_url(response: TextResponse) -> str:
     return base if isinstance(base, str) else str(base.href)
 
 
+_HEAD_CHARS = 4096
+_META = re.compile(r"""<meta\s((?:[^>"']|"[^"]*"|'[^']*')*+)>""", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([^\s=/>"']+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+# Seconds, then the address behind ";" or "," (https://html.spec.whatwg.org/#shared-declarative-refresh-steps).
+_REFRESH = re.compile(r"""\s*(\d+(?:\.\d*)?|\.\d+)\s*[;,]\s*url\s*=\s*(["']?)(.*)""", re.IGNORECASE | re.DOTALL)
+
+
 def get_meta_refresh(
     response: TextResponse, ignore_tags: Iterable[str] = ("script", "noscript")
 ) -> tuple[None, None] | tuple[float, str]:
     """The (delay in seconds, absolute URL) of the document's meta refresh; (None, None) when it has none.
 
+    It is looked for in the first 4096 characters, and must lead to a URL that a browser accepts.
+
     Args:
         ignore_tags: elements inside which it does not count.
     """
-    from w3lib.html import get_meta_refresh as find
-
-    interval, url = find(
-        response.text[:4096], get_base_url(response), response.encoding, ignore_tags=tuple(ignore_tags)
-    )
-    return (None, None) if interval is None or url is None else (interval, url)
+    text = response.text[:_HEAD_CHARS]
+    if "refresh" not in text.lower():
+        return None, None
+    text = remove_comments(remove_tags_with_content(text, tuple(ignore_tags)))
+    for meta in _META.finditer(text):
+        attributes = {
+            name.lower(): unescape(one or two or bare) for name, one, two, bare in reversed(_ATTRIBUTE.findall(meta[1]))
+        }
+        if attributes.get("http-equiv", "").strip().lower() != "refresh":
+            continue
+        refresh = _REFRESH.match(attributes.get("content", ""))
+        if refresh is not None:
+            url = refresh[3].partition(refresh[2])[0] if refresh[2] else refresh[3]
+            try:
+                return float(refresh[1]), link_url(response.base(), url.strip(), response.encoding)
+            except ValueError:
+                continue  # a browser ignores it too
+    return None, None
 
 
 def response_status_message(status: bytes | float | str) -> str:

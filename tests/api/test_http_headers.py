@@ -119,6 +119,13 @@ def test_a_copy_has_its_own_lists(headers: Headers) -> None:
         assert headers.getlist("content-type") == [b"text/html"]
 
 
+def test_a_copy_keeps_the_encoding() -> None:
+    headers = Headers({"a": "é"}, encoding="latin-1")
+    for other in (headers.copy(), copy.deepcopy(headers)):
+        other["b"] = "é"
+        assert (other["b"], other.encoding) == (b"\xe9", "latin-1")
+
+
 def test_setting(headers: Headers) -> None:
     headers["A"] = "x"
     assert headers.getlist("a") == [b"x"]
