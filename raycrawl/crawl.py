@@ -338,6 +338,29 @@ def crawl(
         UsageError: something is wrong with the arguments, settings or feeds; nothing was started.
         CrawlError: the crawl could not start or did not end well (only with ``wait``).
     """
+    handle = start(
+        spidercls,
+        (spider_argv, spider_arguments),
+        settings=settings,
+        feeds=feeds,
+        jobdir=jobdir,
+        name=name,
+        address=address,
+    )
+    return handle.wait() if wait else handle
+
+
+def start(
+    spidercls: type[Spider],
+    spider_args: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {}),
+    *,
+    settings: Mapping[str, Any] | Settings | None = None,
+    feeds: Mapping[str, Any] | None = None,
+    jobdir: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    address: str | None = None,
+) -> Crawl:
+    """``crawl(..., wait=False)`` for a spider whose arguments may have any names, also those of ``crawl``'s own."""
     from raycrawl.crawler import Crawler
     from raycrawl.preflight import check_crawl
 
@@ -350,8 +373,7 @@ def crawl(
         crawler.settings.set("JOBDIR", os.path.abspath(crawler.settings["JOBDIR"]), "cmdline")
     crawler.prepare()
     check_crawl(spidercls, crawler.settings, address)
-    handle = _launch(crawler, name, address, (spider_argv, spider_arguments))
-    return handle.wait() if wait else handle
+    return _launch(crawler, name, address, spider_args)
 
 
 def _is_plain(settings: Any) -> bool:

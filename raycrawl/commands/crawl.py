@@ -50,10 +50,10 @@ def run_crawl(
     final = _spider_settings(spidercls, settings)
     check_crawl(spidercls, final, address)
     configure_logging(final)
-    from raycrawl.crawl import crawl
+    from raycrawl.crawl import start
 
     code, _ = run_in_foreground(
-        lambda: crawl(spidercls, settings=settings, address=address, wait=False, **spider_arguments),
+        lambda: start(spidercls, ((), spider_arguments), settings=settings, address=address),
         interval_s=final.getfloat("LOGSTATS_INTERVAL"),
     )
     return code

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -10,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from raycrawl.cmdline import execute
+from raycrawl.utils.log import uninstall_scrapy_root_handler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 class CrawlError(RuntimeError):
@@ -71,19 +76,41 @@ class CrawlRecorder:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, crawl: FakeCrawl | None = None) -> None:
         self.started: list[tuple[Any, dict[str, Any]]] = []
+        self.arguments: dict[str, str] = {}
         self.handle = crawl or FakeCrawl()
         module = ModuleType("raycrawl.crawl")
-        module.crawl = self._crawl  # type: ignore[attr-defined]
+        module.start = self._start  # type: ignore[attr-defined]
         module.CrawlError = CrawlError  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "raycrawl.crawl", module)
 
-    def _crawl(self, spidercls: Any, **kwargs: Any) -> FakeCrawl:
+    def _start(self, spidercls: Any, spider_args: Any, **kwargs: Any) -> FakeCrawl:
         self.started.append((spidercls, kwargs))
+        self.arguments = spider_args[1]
         return self.handle
 
     @property
     def settings(self) -> Any:
         return self.started[0][1]["settings"]
+
+
+@contextmanager
+def restored_process(directory: Path) -> Iterator[None]:
+    """What commands do to the process undone: modules of files in ``directory``, sys.path, logging, the project."""
+    path, modules, root = list(sys.path), set(sys.modules), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    os.environ.pop("SCRAPY_SETTINGS_MODULE", None)
+    try:
+        yield
+    finally:
+        os.environ.pop("SCRAPY_SETTINGS_MODULE", None)
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            if str(directory) in str(getattr(sys.modules[name], "__file__", "")):
+                del sys.modules[name]
+        uninstall_scrapy_root_handler()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.captureWarnings(False)
 
 
 def run(*arguments: str) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.api.cmdline_helpers import SPIDER, CrawlRecorder, FakeCrawl, error_of, run
+from tests.api.cmdline_helpers import SPIDER, CrawlRecorder, FakeCrawl, error_of, restored_process, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,19 +21,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _outside_of_projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A directory of its own, no project's settings, and the log and sys.path as they were."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SCRAPY_SETTINGS_MODULE", raising=False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    modules, handlers = set(sys.modules), list(logging.root.handlers)
-    yield
-    for name in set(sys.modules) - modules:
-        if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
-            del sys.modules[name]
-    for handler in set(logging.root.handlers) - set(handlers):
-        logging.root.removeHandler(handler)
-        handler.close()
+    with restored_process(tmp_path):
+        yield
 
 
 @pytest.fixture
@@ -103,13 +94,12 @@ def test_commands_of_projects_say_so(capsys: pytest.CaptureFixture[str]) -> None
 def test_runspider_starts_a_crawl(spider: str, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = CrawlRecorder(monkeypatch)
     assert run("runspider", spider, "-a", "tag=x=y", "-s", "DOWNLOAD_DELAY=2", "-L", "ERROR", "-O", "q.csv") == 0
-    ((spidercls, kwargs),) = recorder.started
+    ((spidercls, _),) = recorder.started
     assert spidercls.__name__ == "QuotesSpider"
-    assert kwargs["wait"] is False
+    assert recorder.arguments == {"tag": "x=y"}
     assert recorder.settings.getfloat("DOWNLOAD_DELAY") == 2
     assert recorder.settings["LOG_LEVEL"] == "ERROR"
     assert dict(recorder.settings["FEEDS"]) == {"q.csv": {"format": "csv", "overwrite": True}}
-    assert "x=y" in repr(kwargs)
 
 
 @pytest.mark.parametrize("option", [("-o", "-:jsonlines"), ("--output", "-:jsonlines"), ("-o", "stdout::jsonlines")])
@@ -234,6 +224,14 @@ def test_a_pair_without_name_or_value(option: str, value: str, spider: str, caps
 )
 def test_a_wrong_setting(setting: str, named: str, spider: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert named in error_of(capsys, "runspider", spider, "-s", setting, lines=2)
+
+
+@pytest.mark.parametrize("name", ["settings", "wait", "name"])
+def test_a_spider_argument_may_have_any_name(name: str, spider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = CrawlRecorder(monkeypatch)
+    assert run("runspider", spider, "-a", f"{name}=x") == 0
+    assert recorder.arguments == {name: "x"}
+    assert recorder.settings["BOT_NAME"] == "scrapybot"
 
 
 def test_a_wrong_level_or_option(spider: str, capsys: pytest.CaptureFixture[str]) -> None:

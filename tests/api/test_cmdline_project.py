@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import os
+import json
 import sys
 from typing import TYPE_CHECKING
 
+import pyarrow
 import pytest
 
+from raycrawl.frontier.inspect import STATES, FrontierReport
 from raycrawl.testing import SiteRequest, SiteResponse, SiteServer
-from tests.api.cmdline_helpers import CrawlRecorder, error_of, run
+from tests.api.cmdline_helpers import CrawlRecorder, error_of, restored_process, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,21 +63,12 @@ def site() -> Iterator[SiteServer]:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site: SiteServer) -> Iterator[Path]:
     """A project ``shop`` with the spider above, the process inside it."""
-    monkeypatch.delenv("SCRAPY_SETTINGS_MODULE", raising=False)
-    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(tmp_path)
-    modules, handlers = set(sys.modules), list(logging.root.handlers)
-    assert run("startproject", "shop") == 0
-    (tmp_path / "shop/shop/spiders/titles.py").write_text(SPIDER.format(url=site.url))
-    monkeypatch.chdir(tmp_path / "shop")
-    yield tmp_path / "shop"
-    os.environ.pop("SCRAPY_SETTINGS_MODULE", None)  # set by the commands, when they find the project
-    for name in set(sys.modules) - modules:
-        if name.partition(".")[0] == "shop":
-            del sys.modules[name]
-    for handler in set(logging.root.handlers) - set(handlers):
-        logging.root.removeHandler(handler)
-        handler.close()
+    with restored_process(tmp_path):
+        assert run("startproject", "shop") == 0
+        (tmp_path / "shop/shop/spiders/titles.py").write_text(SPIDER.format(url=site.url))
+        monkeypatch.chdir(tmp_path / "shop")
+        yield tmp_path / "shop"
 
 
 def test_a_new_project_has_no_unfilled_names(project: Path) -> None:
@@ -238,3 +230,24 @@ def test_parse_says_what_is_wrong(project: Path, site: SiteServer, capsys: pytes
     assert "no callback 'parse_none'" in error_of(
         capsys, "parse", "--nolog", "--spider", "titles", "-c", "parse_none", site.url
     )
+
+
+def test_frontier_shows_a_job_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = FrontierReport(
+        {"enqueued": 3, "filtered": 1, **dict.fromkeys(STATES, 1)}, {"a.example": dict.fromkeys(STATES, 1)}, [], []
+    )
+    monkeypatch.setattr("raycrawl.frontier.inspect.inspect_jobdir", lambda path, limit: report)
+    assert run("frontier", "job") == 0
+    assert "a.example" in capsys.readouterr().out
+    assert run("frontier", "job", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["counts"]["enqueued"] == 3
+    assert run("frontier", "job", "--arrow", str(tmp_path / "domains.arrow")) == 0
+    with pyarrow.memory_map(str(tmp_path / "domains.arrow")) as source:
+        assert pyarrow.ipc.open_file(source).read_all()["domain"].to_pylist() == ["a.example"]
+
+
+def test_frontier_refuses_what_is_no_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert str(tmp_path) in error_of(capsys, "frontier", str(tmp_path))
+    assert "JOBDIR" in error_of(capsys, "frontier")
