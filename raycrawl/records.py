@@ -33,7 +33,14 @@ from raycrawl.http import (
     XmlRpcRequest,
 )
 from raycrawl.http.request import NO_CALLBACK
-from raycrawl.travel import class_reference, pack, pack_dict, resolve_class, unpack_extension
+from raycrawl.travel import (
+    class_reference,
+    pack,
+    pack_dict,
+    resolve_class,
+    unpack_extension,
+    unpack_for_passage,
+)
 from raycrawl.urls import hostname_of
 from raycrawl.utils.request import RequestFingerprinter
 
@@ -42,6 +49,7 @@ if TYPE_CHECKING:
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(ext_hook=unpack_extension).decode
+_decode_for_passage = msgspec.msgpack.Decoder(ext_hook=unpack_for_passage).decode
 
 # Callbacks: the name of a spider's method, None for ``parse``, False for NO_CALLBACK.
 _CallbackName = str | bool | None
@@ -124,13 +132,14 @@ def decode_request(data: bytes, spider: Any = None) -> Request:
     """The request of a record.
 
     Args:
-        spider: whose methods the callback and errback become. None: they become a `RemoteCallback`.
+        spider: whose methods the callback and errback become. None, in a process that passes the request on: they
+            become a `RemoteCallback`, and a value that cannot be made again there becomes an `Unloaded`.
 
     Raises:
-        ValueError: when the spider has no such method, or the record is damaged.
+        ValueError: when the spider has no such method, or the record is damaged or holds what cannot be made again.
     """
     try:
-        fields = _decode(data)
+        fields = _decode_for_passage(data) if spider is None else _decode(data)
         url, callback, meta, priority, errback, dont_filter, cb_kwargs = fields[:_SHORT]
     except (msgspec.MsgspecError, TypeError, ValueError) as error:
         raise ValueError(f"unreadable request record: {error}") from error

@@ -10,6 +10,7 @@ import datetime as dt
 import io
 import pickle
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from types import FunctionType
 from typing import Any, TypeVar
@@ -47,9 +48,9 @@ _SMALL = 2**62
 _ALWAYS = frozenset({float, bool, type(None), bytes})
 
 
-def _key(key: Any, where: str) -> str:
-    if type(key) is not str:
-        raise ValueError(f"{where} has the key {key!r}, but only str keys can travel between processes")
+def _key(key: Any, where: str) -> Any:
+    if not _is_plain_key(key):
+        raise ValueError(f"{where} has the key {key!r}, but only str, int and bytes keys can travel between processes")
     return key
 
 
@@ -92,6 +93,8 @@ def _pack(value: Any, where: str) -> Any:
         return Ext(_DATE, value.isoformat().encode())
     if kind is bytearray:
         return Ext(_BYTEARRAY, bytes(value))
+    if kind is Unloaded:
+        return Ext(_PICKLE, value.data)
     return _pickled(value, where)
 
 
@@ -140,6 +143,22 @@ def _pickled(value: Any, where: str) -> Any:
         ) from error
 
 
+class Unloaded:
+    """A pickled value that this process could not make again: it travels on as it came.
+
+    A Downloader may lack a module that only the spider's process has; it need not understand what it carries.
+    """
+
+    __slots__ = ("data", "error")
+
+    def __init__(self, data: bytes, error: Exception) -> None:
+        self.data = data
+        self.error = error
+
+    def __repr__(self) -> str:
+        return f"<a pickled value that cannot be made again in this process: {self.error}>"
+
+
 def unpack_extension(code: int, data: memoryview) -> Any:
     """The value of an extension that `pack` made.
 
@@ -147,18 +166,34 @@ def unpack_extension(code: int, data: memoryview) -> Any:
         ValueError: for a code that is not ours, or an object that cannot be made again here.
     """
     raw = bytes(data)
-    if code == _TUPLE:
-        return tuple(_decode(raw))
     if code == _PICKLE:
         try:
             return pickle.loads(raw)
         except Exception as error:
             # Any exception: the classes' own code runs.
             raise ValueError(f"a pickled value cannot be made again in this process: {error}") from error
+    return _unpack_plain(code, raw, _decode)
+
+
+def unpack_for_passage(code: int, data: memoryview) -> Any:
+    """Like `unpack_extension`, for a process that passes the value on: what it cannot make again is an `Unloaded`."""
+    raw = bytes(data)
+    if code == _PICKLE:
+        try:
+            return pickle.loads(raw)
+        except Exception as error:
+            # Any exception: the classes' own code runs.
+            return Unloaded(raw, error)
+    return _unpack_plain(code, raw, _decode_for_passage)
+
+
+def _unpack_plain(code: int, raw: bytes, decode: Callable[[bytes], Any]) -> Any:
+    if code == _TUPLE:
+        return tuple(decode(raw))
     if code == _SET:
-        return set(_decode(raw))
+        return set(decode(raw))
     if code == _FROZENSET:
-        return frozenset(_decode(raw))
+        return frozenset(decode(raw))
     if code == _BIG_INT:
         return int(raw)
     if code == _TEXT:
@@ -173,6 +208,7 @@ def unpack_extension(code: int, data: memoryview) -> Any:
 
 
 _decode = msgspec.msgpack.Decoder(ext_hook=unpack_extension).decode
+_decode_for_passage = msgspec.msgpack.Decoder(ext_hook=unpack_for_passage).decode
 
 
 # -- classes

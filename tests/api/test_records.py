@@ -44,6 +44,7 @@ from raycrawl.records import (
     request_id,
     slot_key,
 )
+from raycrawl.travel import Unloaded
 from raycrawl.utils.request import RequestFingerprinter, fingerprint
 
 URL = "http://www.example.com/x?a=1"
@@ -377,9 +378,10 @@ def test_a_value_that_contains_itself() -> None:
         encode_request(Request(URL, meta={"loop": loop}))
 
 
-def test_keys_of_meta_are_text() -> None:
-    with pytest.raises(ValueError, match="meta has the key 1, but only str keys"):
-        encode_request(Request(URL, meta={1: "x"}))  # type: ignore[dict-item]
+def test_keys_of_meta() -> None:
+    assert travel(Request(URL, meta={1: "x", b"y": 2, "ü": 3})).meta == {1: "x", b"y": 2, "ü": 3}  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match=r"meta has the key \(1, 2\), but only str, int and bytes keys"):
+        encode_request(Request(URL, meta={(1, 2): "x"}))  # type: ignore[dict-item]
 
 
 def test_text_from_the_web_never_becomes_an_object() -> None:
@@ -399,6 +401,36 @@ def test_damaged_records() -> None:
     unknown = msgspec.msgpack.encode(msgspec.msgpack.Ext(99, b""))
     with pytest.raises(ValueError, match="unknown extension 99"):
         decode_request(unknown)
+
+
+class Fragile:
+    """Can be made again only where ``here`` is true."""
+
+    here = True
+
+    def __reduce__(self) -> Any:
+        return _make_fragile, ()
+
+
+def _make_fragile() -> Fragile:
+    if not Fragile.here:
+        raise ImportError("no module of that name")
+    return Fragile()
+
+
+def test_what_a_downloader_cannot_make_again_travels_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    spider = MySpider()
+    data = encode_request(Request(URL, meta={"v": [Fragile(), (Fragile(), 1)]}), spider)
+    monkeypatch.setattr(Fragile, "here", False)
+    carried = decode_request(data)
+    assert isinstance(carried.meta["v"][1][0], Unloaded)
+    assert "no module of that name" in repr(carried.meta["v"][0])
+    with pytest.raises(ValueError, match="cannot be made again in this process: no module of that name"):
+        decode_request(data, spider)
+    again = encode_request(carried)
+    monkeypatch.setattr(Fragile, "here", True)
+    first, (second, one) = decode_request(again, spider).meta["v"]
+    assert (type(first), type(second), one) == (Fragile, Fragile, 1)
 
 
 def test_a_script_class_reaches_another_process(tmp_path: Any) -> None:
