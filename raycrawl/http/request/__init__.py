@@ -138,8 +138,7 @@ class Request:
             raise TypeError(f"callback must be a callable, got {type(callback).__name__}")
         if errback is not None and not callable(errback):
             raise TypeError(f"errback must be a callable, got {type(errback).__name__}")
-        self.callback = callback
-        self.errback = errback
+        self.callback, self.errback = callback, errback
         self._cookies = cookies or None
         self._headers = Headers(headers, encoding) if headers else None
         self.dont_filter = dont_filter

@@ -61,8 +61,7 @@ class FormRequest(Request):
             formxpath, formcss: the form that the first match is, or is inside of.
             formnumber: which of the forms, from 0.
             formdata: values that replace or join those of the form; a value of None leaves its field out.
-            clickdata: attributes of the control to click (``{"name": "next"}``), or its number (``{"nr": 0}``); by
-                default the first that submits is clicked.
+            clickdata: attributes of the control to click, or its number (``{"nr": 0}``); by default the first.
             dont_click: submit without clicking anything.
 
         The other arguments are those of `Request`; ``url`` and ``method`` replace the form's.
@@ -77,13 +76,11 @@ class FormRequest(Request):
         form = form_html.find_form(
             response, name=formname, form_id=formid, number=formnumber, xpath=formxpath, css=formcss
         )
-        clicked = None if dont_click else form_html.find_clicked(form, clickdata)
-        data = form_html.submitted_pairs(form, formdata, clicked)
+        click = None if dont_click else form_html.find_clicked(form, clickdata)
+        data = form_html.submitted_pairs(form, formdata, click)
         url = form_html.form_url(form, kwargs.pop("url", None), response)
         method = str(kwargs.pop("method", None) or form.get("method") or "GET").upper()
-        if method not in cls.valid_form_methods:
-            method = "GET"
-        return cls(url=url, method=method, formdata=data, **kwargs)
+        return cls(url=url, method=method if method in cls.valid_form_methods else "GET", formdata=data, **kwargs)
 
 
 def _urlencode(pairs: Iterable[FormdataKV], encoding: str) -> str:
