@@ -65,6 +65,18 @@ def is_private_address(text: str) -> bool:
     return not address.is_global or address.is_multicast or address.is_reserved
 
 
+def comes_from_user(meta: Mapping[str, Any]) -> bool:
+    """Whether what led to a request with this meta was the user or a private page, by the rules above.
+
+    For the children of a page: call it with the meta of the page's request when its response is there. A request that
+    has not been fetched from a server (it failed, or is a ``data:`` URL) hands on what it had itself.
+    """
+    private_ok = meta.get(PRIVATE_OK)
+    if private_ok is None:
+        return bool(meta.get("is_start_request")) or not meta.get("depth")
+    return private_ok is True
+
+
 class AddressPolicy:
     """The reading of ``ALLOW_PRIVATE_ADDRESSES``.
 
@@ -108,10 +120,7 @@ class AddressPolicy:
             return True
         if not self._from_start:
             return False
-        private_ok = meta.get(PRIVATE_OK)
-        if private_ok is None:
-            return bool(meta.get("is_start_request")) or not meta.get("depth")
-        return private_ok is True
+        return comes_from_user(meta)
 
     def is_allowed(self, host: str, ip: str) -> bool:
         """Whether an untrusted request for ``host`` may connect to ``ip``."""

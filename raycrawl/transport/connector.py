@@ -27,10 +27,6 @@ from raycrawl.transport.tls import SessionContext
 STAGGER_S = 0.25
 
 
-class PrivateAddressRefused(DownloadCancelledError):
-    """The request may not connect to the private address that its host has."""
-
-
 class Connector:
     """Opens connections to origins, directly or through proxies.
 
@@ -67,7 +63,7 @@ class Connector:
 
         Raises:
             CannotResolveHostError, DownloadConnectionRefusedError, DownloadFailedError: as their names say.
-            PrivateAddressRefused: only private addresses, and the request may not go there.
+            DownloadCancelledError: only private addresses, and the request may not go there.
         """
         local = bind_address or self._bind_address
         if proxy is None:
@@ -207,8 +203,8 @@ class Connector:
             raise DownloadFailedError(f"the proxy closed the tunnel to {origin.host}")
 
 
-def _refused(host: str) -> PrivateAddressRefused:
-    return PrivateAddressRefused(
+def _refused(host: str) -> DownloadCancelledError:
+    return DownloadCancelledError(
         f"{host!r} has a private address and the request came from a public page; see ALLOW_PRIVATE_ADDRESSES"
     )
 

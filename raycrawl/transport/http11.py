@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from raycrawl import signals
 from raycrawl.exceptions import (
     DownloadCancelledError,
+    DownloadFailedError,
     DownloadTimeoutError,
     ResponseDataLossError,
     StopDownload,
@@ -157,6 +158,8 @@ class HTTP11DownloadHandler:
             raise DownloadTimeoutError(
                 f"getting {without_credentials(request.url)} took longer than {timeout_s:g} seconds"
             ) from None
+        except NothingReceived as exc:  # a class of our own would not travel to other processes
+            raise DownloadFailedError(str(exc)) from None
 
     async def _exchange(
         self,

@@ -158,8 +158,9 @@ async def test_forgiving_where_that_is_safe(
 )
 async def test_refused_responses_are_errors(client: Client, data: bytes) -> None:
     async with serving(raw(data)) as server:
-        with pytest.raises(DownloadFailedError):
+        with pytest.raises(DownloadFailedError) as caught:
             await client.get(server.url)
+    assert caught.type is DownloadFailedError  # a subclass would reach errbacks as RemoteError
 
 
 @pytest.mark.parametrize(

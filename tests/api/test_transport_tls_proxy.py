@@ -209,13 +209,14 @@ async def test_tunnels_are_not_shared_between_credentials(client: Client) -> Non
 
 
 @pytest.mark.parametrize(
-    "answer", [b"HTTP/1.1 407 Auth\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 502 No\r\n\r\n", b"garbage\r\n\r\n"]
+    "answer", [b"HTTP/1.1 407 Auth\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 502 No\r\n\r\n", b"garbage\r\n\r\n", b""]
 )
 async def test_a_proxy_that_refuses(client: Client, answer: bytes) -> None:
     async with serving(connect_proxy(answer)) as proxy:
         with pytest.raises(DownloadFailedError) as caught:
             await client.get("https://example.test/", meta={"proxy": f"http://user:hunter2@127.0.0.1:{proxy.port}"})
     assert "hunter2" not in str(caught.value)
+    assert caught.type is DownloadFailedError
 
 
 async def test_a_proxy_that_is_not_there(client: Client) -> None:
