@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import importlib
 import logging
 import os
 import pickle
@@ -385,6 +386,7 @@ def _is_plain(settings: Any) -> bool:
 def _launch(crawler: Any, name: str | None, address: str | None, spider_args: Any) -> Crawl:
     from raycrawl.actors import cluster
     from raycrawl.actors.process import Boot
+    from raycrawl.pipelines import ItemPipelineManager
     from raycrawl.shipping import ship
 
     settings, spidercls = crawler.settings, crawler.spidercls
@@ -415,6 +417,7 @@ def _launch(crawler: Any, name: str | None, address: str | None, spider_args: An
         batch_delay_s=settings.getfloat("BATCH_DELAY", 0.02),
         concurrency=settings.getint("CONCURRENT_REQUESTS"),
         spool=settings.getbool("ITEMS_SPOOL", True),
+        has_single_pipelines=bool(ItemPipelineManager.split(settings)[1]),
     )
     return Crawl(boot, job=job, options=cluster.actor_options(settings, is_own=is_own))
 
@@ -464,6 +467,10 @@ class _CallableModule(types.ModuleType):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Crawl:
         return crawl(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        # A spider's functions that use the name "crawl" take this module along when they are pickled.
+        return importlib.import_module, (self.__name__,)
 
 
 sys.modules[__name__].__class__ = _CallableModule

@@ -24,9 +24,11 @@ class Closing:
         """Ends the crawl with ``reason``."""
         logger.info("Closing spider (%s)", reason)
         crew, record = self._crew, self._record
+        await crew.gather("downloader", "close_spider", reason)
         await crew.gather("downloader", "stop", STOP_DEADLINE_S)
         await crew.gather("scraper", "close_spider", reason)
         await crew.gather("scraper", "stop", STOP_DEADLINE_S)
+        await crew.gather("pipeline", "close_spider", reason)
         await self._close_feeds(reason)
         record.audit = self._audit(await crew.gather("scheduler", "counts"))
         await crew.gather("scheduler", "stop", STOP_DEADLINE_S)

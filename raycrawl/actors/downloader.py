@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from raycrawl import signals
 from raycrawl.actors.deliverer import Deliverer
+from raycrawl.actors.eventlog import EventLog
 from raycrawl.actors.loop import CallLaterOnce
 from raycrawl.actors.process import CrawlProcess, first_delay_s, stand_in_spider
 from raycrawl.actors.throttling import DomainBudget, Throttle
@@ -80,6 +82,7 @@ class Downloader(CrawlProcess):
         )
         self._throttle = Throttle(self.crawler.settings, self._set_delay)
         self._budget = DomainBudget(self.crawler.settings, self.crawler.stats)
+        self._log = EventLog(self.crawler, self.reporter, self.tasks)
         self._jobs: dict[bytes, _Job] = {}
         self._turns: dict[int, asyncio.Future[None]] = {}
         self._number = 0
@@ -94,9 +97,10 @@ class Downloader(CrawlProcess):
             on_sent=self.reporter.fetched,
         )
         self._cleaner = asyncio.get_running_loop().create_task(self._clean_up())
-        from raycrawl import records, signals
+        from raycrawl import records
 
-        self._records, self._signals = records, signals
+        self._records = records
+        await self._announce_opening()
 
     def _share(self) -> int:
         """This Downloader's part of the crawl's transfers; the parts of all add up to CONCURRENT_REQUESTS."""
@@ -157,7 +161,7 @@ class Downloader(CrawlProcess):
 
     async def forward(self, names: list[str]) -> None:
         """The signals that someone in the engine's process listens to: they are carried there."""
-        self._forwarded = frozenset(names)
+        self._log.forwarded = frozenset(names)
 
     async def slots(self) -> list[dict[str, Any]]:
         """The slots as they are now, for ``Crawl.slots()``."""
@@ -220,10 +224,7 @@ class Downloader(CrawlProcess):
             kwargs = crawler.logformatter.crawled(request, response, crawler.spider)
             if kwargs is not None:
                 logger.log(*logformatter_adapter(kwargs))
-        if crawler.signals.has_listeners(self._signals.response_received):
-            crawler.signals.send_catch_log(
-                self._signals.response_received, response=response, request=request, spider=crawler.spider
-            )
+        self._log.signal("response_received", response=response, request=request)
 
     def _replaced(self, job: _Job, request: Request, successor: Request) -> None:
         """A middleware answered with a request: it goes to the frontier as this page's child."""
@@ -304,6 +305,7 @@ class Downloader(CrawlProcess):
         self._pool_timer.schedule()
         try:
             await turn
+            self._signal(signals.request_reached_downloader, request=request)
             started_s = time.monotonic()
             if self._pool.slots[key].delay > 0:
                 on_sent.set(partial(self._sent, number))
@@ -311,11 +313,18 @@ class Downloader(CrawlProcess):
             request.meta.setdefault("download_latency", time.monotonic() - started_s)
             if self._throttle.is_enabled:
                 self._throttle.answered(key, self._pool.slots[key], request, response)
+            self._signal(signals.response_downloaded, request=request, response=response)
             return response
         finally:
+            self._signal(signals.request_left_downloader, request=request)
             del self._turns[number]
             self._pool.finished(number, time.monotonic())
             self._pool_timer.schedule()
+
+    def _signal(self, signal: Any, **kwargs: Any) -> None:
+        manager = self.crawler.signals
+        if manager.has_listeners(signal):
+            manager.send_catch_log(signal, spider=self.crawler.spider, **kwargs)
 
     def _sent(self, number: int) -> None:
         self._pool.sent(number, time.monotonic())
@@ -382,6 +391,10 @@ class Downloader(CrawlProcess):
             hold_s=notice.hold_s,
         )
         self._pool_timer.schedule()
+
+    async def close_spider(self, reason: str) -> None:
+        """The crawl is over: the signals of the end."""
+        await self._announce_closing(reason)
 
     async def stop(self, deadline_s: float) -> None:
         """Finishes what is in flight (up to ``deadline_s`` seconds), closes the connections."""

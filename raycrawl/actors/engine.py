@@ -62,6 +62,7 @@ class ExecutionEngine:
         roster = {
             "scheduler": boot.shards,
             "sink": boot.sinks,
+            "pipeline": int(boot.has_single_pipelines),
             "downloader": boot.downloaders,
             "scraper": boot.scrapers,
         }
@@ -82,6 +83,7 @@ class ExecutionEngine:
         listening = self.record.listens_to()
         await self.crew.gather("scraper", "forward", listening)
         await self.crew.gather("downloader", "forward", listening)
+        await self.crew.gather("pipeline", "forward", listening)
         await self.crew.gather("downloader", "restore", self.record.downloader_states, self.record.slot_notices())
         await self.record.opened()
         self._handle(ev.Opened())
@@ -268,7 +270,7 @@ class ExecutionEngine:
 
     async def _greet(self, kind: str, name: str) -> None:
         """Tells a newcomer what it must know."""
-        if kind in ("downloader", "scraper"):
+        if kind in ("downloader", "scraper", "pipeline"):
             await self._call_quietly(name, "forward", self.record.listens_to())
         if kind == "downloader":
             await self._call_quietly(name, "restore", self.record.downloader_states, self.record.slot_notices())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from hashlib import blake2b
 from pathlib import Path
@@ -103,7 +104,7 @@ class FeedSink(ActorProcess):
         failed: list[str] = []
         uri = ""
         if self._writer is not None:
-            result = self._writer.close(reason)
+            result = await asyncio.to_thread(self._writer.close, reason)
             self._count(result.stats)
             uri, failed = result.uri, [str(failure) for failure in result.failed]
         await self.reporter.flush()

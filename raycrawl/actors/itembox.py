@@ -26,6 +26,37 @@ class ItemBatch(msgspec.Struct, frozen=True, array_like=True):
     parts: list[tuple[bytes, int, list[tuple[int, bytes]]]]
 
 
+class Packer:
+    """Builds a batch, item by item: each is encoded when it is added, so its maker may go on changing it."""
+
+    def __init__(self, codec: ItemCodec) -> None:
+        self._codec = codec
+        self._heads: dict[bytes, int] = {}
+        self.parts: dict[tuple[bytes, int], list[tuple[int, bytes]]] = {}
+        self.count = 0
+        self.nbytes = 0
+
+    def add(self, page_id: bytes, part: int, item: Any) -> bool:
+        """Adds an item; True when it is the first of its part. Raises: ValueError when it cannot travel."""
+        blob = self._codec.encode((item,))
+        body_at = 4 + int.from_bytes(blob[:4], "little")
+        head = self._heads.setdefault(blob[:body_at], len(self._heads))
+        items = self.parts.get((page_id, part))
+        is_first = items is None
+        if items is None:
+            items = self.parts[page_id, part] = []
+        items.append((head, blob[body_at:]))
+        self.count += 1
+        self.nbytes += len(blob) - body_at
+        return is_first
+
+    def take(self) -> bytes:
+        """The batch, encoded; the packer is empty again."""
+        batch = ItemBatch(list(self._heads), [(*key, items) for key, items in self.parts.items()])
+        self._heads, self.parts, self.count, self.nbytes = {}, {}, 0, 0
+        return msgspec.msgpack.encode(batch)
+
+
 class ItemSource(Protocol):
     """A page, as far as its items go: a ticket with an id and the number of items that it has given."""
 
@@ -40,41 +71,35 @@ class ItemSource(Protocol):
 
 
 class ItemBox:
-    """Gathers items page by page and sends them to every FeedSink.
+    """Gathers items page by page and sends them to its targets: every FeedSink, or the ItemPipeline before them.
 
-    An item is encoded when it is taken, so a spider may go on changing it. A page's items travel in parts of up to
-    ``ITEMS_PER_PART``; a sink that has committed (page, part) before leaves it out. Invariant: a page's ticket is
-    released only after every feed has committed the part.
+    A page's items travel in parts of up to ``ITEMS_PER_PART``; a sink that has committed (page, part) before leaves it
+    out. Invariant: a page's ticket is released only after every feed has committed the part.
     """
 
-    def __init__(self, channel: Channel, tasks: Tasks, *, feeds: int, delay_s: float) -> None:
+    def __init__(self, channel: Channel, tasks: Tasks, *, targets: list[str], delay_s: float) -> None:
         self._channel, self._tasks = channel, tasks
-        self._feeds = feeds
-        self._codec = ItemCodec()
-        self._parts: dict[tuple[bytes, int], tuple[list[tuple[int, bytes]], ItemSource]] = {}
-        self._heads: dict[bytes, int] = {}
-        self._count = 0
+        self._targets = targets
+        self._packer = Packer(ItemCodec())
+        self._sources: list[ItemSource] = []
         self._room: list[asyncio.Future[None]] = []
-        self.nbytes = 0
+        self._sent_nbytes = 0
         self._timer = Paced(self.flush, delay_s)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of items that are not committed yet."""
+        return self._packer.nbytes + self._sent_nbytes
 
     def add(self, item: Any, source: ItemSource) -> None:
         """Takes an item. Raises: ValueError when it cannot travel."""
-        if not self._feeds:
+        if not self._targets:
             return
-        blob = self._codec.encode((item,))
-        body_at = 4 + int.from_bytes(blob[:4], "little")
-        head = self._heads.setdefault(blob[:body_at], len(self._heads))
-        key = (source.id, source.items // ITEMS_PER_PART)
-        source.items += 1
-        part = self._parts.get(key)
-        if part is None:
+        if self._packer.add(source.id, source.items // ITEMS_PER_PART, item):
             source.hold()
-            part = self._parts[key] = ([], source)
-        part[0].append((head, blob[body_at:]))
-        self.nbytes += len(blob) - body_at
-        self._count += 1
-        if self._count >= ITEMS_PER_BATCH:
+            self._sources.append(source)
+        source.items += 1
+        if self._packer.count >= ITEMS_PER_BATCH:
             self.flush()
         else:
             self._timer.want()
@@ -93,18 +118,15 @@ class ItemBox:
 
     def flush(self) -> None:
         """Sends what has been gathered."""
-        if not self._parts:
-            return
-        batch = ItemBatch(list(self._heads), [(*key, items) for key, (items, _) in self._parts.items()])
-        sources = [source for _, source in self._parts.values()]
-        nbytes = sum(len(body) for items, _ in self._parts.values() for _, body in items)
-        self._tasks.spawn(self._send(msgspec.msgpack.encode(batch), sources, nbytes))
-        self._parts, self._heads, self._count = {}, {}, 0
+        if self._packer.count:
+            nbytes, sources = self._packer.nbytes, self._sources
+            self._sources = []
+            self._sent_nbytes += nbytes
+            self._tasks.spawn(self._send(self._packer.take(), sources, nbytes))
 
     async def _send(self, blob: bytes, sources: list[ItemSource], nbytes: int) -> None:
-        calls = [self._channel.call_durably(f"sink:{feed}", "write", blob) for feed in range(self._feeds)]
-        await asyncio.gather(*calls)
-        self.nbytes -= nbytes
+        await asyncio.gather(*(self._channel.call_durably(target, "write", blob) for target in self._targets))
+        self._sent_nbytes -= nbytes
         for source in sources:
             source.release()
         if self._room and not self.needs_room():

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from raycrawl import signals
 from raycrawl.actors.channel import Channel
 from raycrawl.actors.logs import LogShip
 from raycrawl.actors.loop import Tasks
@@ -56,6 +57,12 @@ class Boot:
     concurrency: int
     close_if_idle: bool = True
     spool: bool = False
+    has_single_pipelines: bool = False
+
+    @property
+    def item_targets(self) -> list[str]:
+        """Where Scrapers send their items."""
+        return ["pipeline:0"] if self.has_single_pipelines else [f"sink:{index}" for index in range(self.sinks)]
 
     @property
     def sinks(self) -> int:
@@ -160,6 +167,17 @@ class ActorProcess:
 
     def _set_status(self, status: EngineStatus) -> None:
         """The engine answered a report."""
+
+    async def _announce_opening(self) -> None:
+        """The signals of the start, to this process's listeners."""
+        await self.crawler.signals.send_catch_log_async(signals.engine_started)
+        await self.crawler.signals.send_catch_log_async(signals.spider_opened, spider=self.crawler.spider)
+
+    async def _announce_closing(self, reason: str) -> None:
+        """The signals of the end, to this process's listeners."""
+        send = self.crawler.signals.send_catch_log_async
+        await send(signals.spider_closed, spider=self.crawler.spider, reason=reason)
+        await send(signals.engine_stopped)
 
     async def wire(self, peers: dict[str, tuple[Any, int]]) -> None:
         """Connects peers by name; called again when one is replaced."""

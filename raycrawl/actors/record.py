@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from raycrawl import signals
+from raycrawl.actors.eventlog import arguments_from
 from raycrawl.actors.idle import IdleVerdict, idle_verdict
 from raycrawl.actors.jobmemory import JobMemory
 from raycrawl.actors.logs import LogShip
@@ -130,9 +131,8 @@ class Record:
             self.stats.apply_delta(pickle.loads(report.stats))  # made by an actor of this crawl
             self.extensions.stats_changed(self.stats.get_stats())
         for name, payload in report.events:
-            self.crawler.signals.send_catch_log(
-                getattr(signals, name), spider=self.crawler.spider, **{"response": None, **pickle.loads(payload)}
-            )
+            arguments = arguments_from(payload)
+            self.crawler.signals.send_catch_log(getattr(signals, name), spider=self.crawler.spider, **arguments)
         return True
 
     def enqueued(self, count: int, duplicates: int) -> None:

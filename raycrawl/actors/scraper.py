@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from raycrawl.actors.downloads import RemoteDownloads
+from raycrawl.actors.eventlog import EventLog
 from raycrawl.actors.idle import IdleVerdict, idle_verdict
 from raycrawl.actors.itembox import ITEMS_PER_PART, ItemBox
 from raycrawl.actors.process import CrawlProcess
 from raycrawl.core.messages import Outcome, Page, RequestRecord
 from raycrawl.exceptions import CloseSpider, DontCloseSpider, DropItem
-from raycrawl.transport.addresses import PRIVATE_OK
+from raycrawl.transport.addresses import PRIVATE_OK, comes_from_user
 
 if TYPE_CHECKING:
     from raycrawl.failure import Failure
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 _decode_pages = msgspec.msgpack.Decoder(list[Page]).decode
 START_WAIT_S = 0.05
 # What a page from a private address asks for may be private too (see raycrawl.transport.addresses).
-_from_private_page: ContextVar[bool] = ContextVar("from_private_page", default=False)
+_from_private_page: ContextVar[bool | None] = ContextVar("from_private_page", default=None)  # None: from no page
 YIELD_EVERY = 1000  # outputs of one page between two looks at the event loop
 
 
@@ -46,7 +47,7 @@ class PageWork:
         self.requests = 0
         self.items = 0
         self.outcome = Outcome.DONE
-        self.is_private = False
+        self.is_private: bool | None = None  # None: its requests come from no page
         self.uncounted = 0
         self._pending = 1
         self._ended = ended
@@ -86,6 +87,7 @@ class Scraper(CrawlProcess):
         from raycrawl import records, signals
         from raycrawl.core.spidermw import SpiderMiddlewareManager
         from raycrawl.extension import ExtensionManager
+        from raycrawl.feeds.options import page_feeds
         from raycrawl.pipelines import ItemPipelineManager
 
         await self._open()
@@ -96,17 +98,18 @@ class Scraper(CrawlProcess):
         crawler.engine.spider = self.spider
         self.extensions = ExtensionManager.for_process(crawler, "scraper")
         self.middleware = SpiderMiddlewareManager.from_crawler(crawler)
-        self.pipelines = ItemPipelineManager.from_crawler(crawler)
-        self.items = ItemBox(self.channel, self.tasks, feeds=self.boot.sinks, delay_s=self.boot.batch_delay_s)
+        self.pipelines = ItemPipelineManager.local_from_crawler(crawler)
+        self.items = ItemBox(self.channel, self.tasks, targets=self.boot.item_targets, delay_s=self.boot.batch_delay_s)
         self.reporter.sink_lag = lambda: self.items.nbytes
         self.downloads = RemoteDownloads(self.channel, self.tasks, self.name, self.boot.downloaders)
         self._active: dict[bytes, PageWork] = {}
         self._start: _Start | None = None
-        self._forwarded: frozenset[str] = frozenset()
         self._item_slots = asyncio.Semaphore(max(1, crawler.settings.getint("CONCURRENT_ITEMS")))
         self._has_pipelines = bool(self.pipelines.middlewares)
+        self._item_log = EventLog(crawler, self.reporter, self.tasks)
+        self._takes_pages = bool(page_feeds(crawler.settings))
         await self.pipelines.open_spider_async()
-        await crawler.signals.send_catch_log_async(signals.spider_opened, spider=self.spider)
+        await self._announce_opening()
 
     def listens_to(self) -> list[str]:
         """The names of the signals that someone in this process listens to."""
@@ -144,9 +147,12 @@ class Scraper(CrawlProcess):
         try:
             request = self._records.decode_request(page.request, self.spider)
             self.pulse.busy_with = request.url
-            work.is_private = request.meta.pop(PRIVATE_OK, False) is True
+            work.is_private = comes_from_user(request.meta)
+            request.meta.pop(PRIVATE_OK, None)
             _from_private_page.set(work.is_private)
             response = self._open_page(page, request)
+            if self._takes_pages and page.response is not None:
+                self._keep_page(request, response, work)
             outputs = await self.middleware.scrape_response_async(self._call_spider, response, request)
             if hasattr(outputs, "__iter__"):
                 await self._take_all(outputs, work, response)
@@ -158,6 +164,12 @@ class Scraper(CrawlProcess):
         finally:
             self.pulse.busy_with = ""
             work.release()
+
+    def _keep_page(self, request: Request, response: Any, work: PageWork) -> None:
+        """For feeds that take whole pages (WARC)."""
+        from raycrawl.feeds.warc import encode_page
+
+        self.items.add(encode_page(request, response), work)
 
     def _open_page(self, page: Page, request: Request) -> Response | Failure:
         if page.response is not None:
@@ -207,8 +219,8 @@ class Scraper(CrawlProcess):
     def _take_request(self, request: Request, work: PageWork) -> None:
         crawler = self.crawler
         work.requests += 1
-        if work.is_private:
-            request.meta[PRIVATE_OK] = True
+        if work.is_private is not None:  # said of every child: a copied meta must not speak for it
+            request.meta[PRIVATE_OK] = work.is_private
         identity = self._records.request_id(request, crawler.request_fingerprinter, work.id, work.requests)
         signals = crawler.signals
         if signals.has_listeners(self._signals.request_scheduled):
@@ -247,9 +259,9 @@ class Scraper(CrawlProcess):
         try:
             result = await self.pipelines.process_item_async(item)
         except DropItem as error:
-            self._dropped(item, error, response)
+            self._item_log.dropped(item, error, response)
         except Exception as error:
-            self._item_error(item, error, response)
+            self._item_log.failed(item, error, response)
         else:
             self._scraped(result, work, response)
         finally:
@@ -260,13 +272,14 @@ class Scraper(CrawlProcess):
         try:
             self.items.add(item, work)
         except Exception as error:
-            self._item_error(item, error, response)
+            self._item_log.failed(item, error, response)
             return
+        if self.boot.has_single_pipelines:
+            return  # what becomes of the item is said where it has gone
         work.uncounted += 1
         if work.uncounted >= ITEMS_PER_PART:
             self._count_items(work)
-        self._log("scraped", item, response)
-        self._signal("item_scraped", item=item, response=response)
+        self._item_log.scraped(item, response)
 
     def _count_items(self, work: PageWork) -> None:
         """Counts a page's items when it ends (a large page's in parts): a page that is scraped again counts once."""
@@ -274,38 +287,9 @@ class Scraper(CrawlProcess):
             self.crawler.stats.inc_value("item_scraped_count", work.uncounted)
             work.uncounted = 0
 
-    def _dropped(self, item: Any, error: DropItem, response: Any) -> None:
-        stats = self.crawler.stats
-        stats.inc_value("item_dropped_count")
-        stats.inc_value(f"item_dropped_reasons_count/{type(error).__name__}")
-        self._log("dropped", item, error, response)
-        self._signal("item_dropped", item=item, response=response, exception=error)
-
-    def _item_error(self, item: Any, error: Exception, response: Any) -> None:
-        from raycrawl.failure import Failure
-
-        self._log("item_error", item, error, response, error=error)
-        self._signal("item_error", item=item, response=response, failure=Failure(error))
-
-    def _log(self, method: str, *args: Any, error: BaseException | None = None) -> None:
-        if error is None and not logger.isEnabledFor(logging.DEBUG) and method != "dropped":
-            return
-        from raycrawl.utils.log import logformatter_adapter
-
-        kwargs = getattr(self.crawler.logformatter, method)(*args, self.spider)
-        if kwargs is not None:
-            logger.log(*logformatter_adapter(kwargs), exc_info=error)
-
-    def _signal(self, name: str, **kwargs: Any) -> None:
-        signal = getattr(self._signals, name)
-        if self.crawler.signals.has_listeners(signal):
-            self.tasks.spawn(self.crawler.signals.send_catch_log_async(signal, spider=self.spider, **kwargs))
-        if name in self._forwarded:
-            self.reporter.event(name, _pickled(kwargs))
-
     async def forward(self, names: list[str]) -> None:
         """The signals that someone in the engine's process listens to: they are carried there."""
-        self._forwarded = frozenset(names)
+        self._item_log.forwarded = frozenset(names)
 
     def _spider_error(self, work: PageWork, error: Exception, request: Any, response: Any) -> None:
         from raycrawl.failure import Failure
@@ -315,13 +299,13 @@ class Scraper(CrawlProcess):
             return
         work.outcome = Outcome.FAILED
         if isinstance(response, Failure) and error is response.value:
-            self._log("download_error", response, request, str(error), error=error)
+            self._item_log.log("download_error", response, request, str(error), error=error)
             return
-        self._log("spider_error", Failure(error), request, response, error=error)
+        self._item_log.log("spider_error", Failure(error), request, response, error=error)
         stats = self.crawler.stats
         stats.inc_value("spider_exceptions/count")
         stats.inc_value(f"spider_exceptions/{type(error).__name__}")
-        self._signal("spider_error", failure=Failure(error), response=response)
+        self._item_log.signal("spider_error", failure=Failure(error), response=response)
 
     # Spider.start(), pulled by the engine.
 
@@ -386,7 +370,7 @@ class Scraper(CrawlProcess):
         if self._start is not None and self._start.next_output is not None:
             self._start.next_output.cancel()
         await self.pipelines.close_spider_async()
-        await self.crawler.signals.send_catch_log_async(self._signals.spider_closed, spider=self.spider, reason=reason)
+        await self._announce_closing(reason)
         self.items.flush()
         await self.reporter.flush()
 
@@ -402,8 +386,9 @@ class Scraper(CrawlProcess):
 
     def download(self, request: Request) -> Awaitable[Response]:
         """``crawler.engine.download(request)``."""
-        if _from_private_page.get():
-            request.meta[PRIVATE_OK] = True
+        is_private = _from_private_page.get()
+        if is_private is not None:
+            request.meta[PRIVATE_OK] = is_private
         return self.downloads.download(request, self.spider)
 
     async def answers(self, blob: bytes) -> None:
@@ -454,9 +439,3 @@ def _goes_on(task: asyncio.Task[Any]) -> bool:
 def _none_as_empty(result: Any) -> Any:
     return () if result is None else result
 
-
-def _pickled(kwargs: dict[str, Any]) -> bytes:
-    import cloudpickle
-
-    plain = {key: value for key, value in kwargs.items() if key != "response"}
-    return cloudpickle.dumps(plain)  # type: ignore[no-any-return]

@@ -23,6 +23,7 @@ from raycrawl.actors.channel import PeerDied
 from raycrawl.actors.downloader import Downloader
 from raycrawl.actors.engine import ExecutionEngine
 from raycrawl.actors.feedsink import FeedSink
+from raycrawl.actors.itempipeline import ItemPipeline
 from raycrawl.actors.process import ActorProcess, Boot
 from raycrawl.actors.scheduler import Scheduler
 from raycrawl.actors.scraper import Scraper
@@ -32,6 +33,7 @@ CLASSES: dict[str, type[ActorProcess]] = {
     "scheduler": Scheduler,
     "downloader": Downloader,
     "scraper": Scraper,
+    "pipeline": ItemPipeline,
     "sink": FeedSink,
 }
 MAX_CONCURRENCY = 1000  # calls that may be under way in one actor

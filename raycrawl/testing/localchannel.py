@@ -1,8 +1,8 @@
 """All actors of a crawl in one process and one event loop, with the faults of a network and of machines on demand.
 
 ``LocalHost`` takes the place of Ray: the same actor classes, wired by ``LocalChannel``. Messages are copied as Ray does
-(bytes stay bytes), may be delayed and so reordered, repeated, or lost with the death of their receiver. Times are those of
-the event loop, so tests need no sleep: they wait for the crawl.
+(bytes stay bytes), may be delayed and so reordered, repeated, or lost with the death of their receiver. Times
+are those of the event loop, so tests need no sleep: they wait for the crawl.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from raycrawl.actors.channel import PeerDied
 from raycrawl.actors.downloader import Downloader
 from raycrawl.actors.engine import ExecutionEngine
 from raycrawl.actors.feedsink import FeedSink
+from raycrawl.actors.itempipeline import ItemPipeline
 from raycrawl.actors.process import ActorProcess, Boot, Health
 from raycrawl.actors.scheduler import Scheduler
 from raycrawl.actors.scraper import Scraper
@@ -25,6 +26,7 @@ CLASSES: dict[str, type[ActorProcess]] = {
     "scheduler": Scheduler,
     "downloader": Downloader,
     "scraper": Scraper,
+    "pipeline": ItemPipeline,
     "sink": FeedSink,
 }
 # Not repeated: opening is not a message of the crawl, and a Ray call that failed is never sent twice by itself.
@@ -50,8 +52,14 @@ class LocalHandle:
     calls: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def kill(self) -> None:
-        """Ends the actor as kill -9 does: whatever it was doing stops at its next wait, and nothing is cleaned up."""
+        """Ends the actor as kill -9 does: whatever it was doing stops at its next wait, and nothing is cleaned up.
+
+        What the system does for a dead process is done here: the lock of a shard's store is given up.
+        """
+        if self.is_dead:
+            return
         self.is_dead = True
+        self.plain.channel.close()
         tasks = getattr(self.plain, "tasks", None)
         for task in [*self.calls, *(tasks._tasks if tasks is not None else ())]:
             task.cancel()
@@ -59,6 +67,9 @@ class LocalHandle:
             task = getattr(self.plain, name, None)
             if task is not None:
                 task.cancel()
+        store = getattr(self.plain, "_store", None)
+        if store is not None:
+            store.close()
 
 
 class LocalChannel:
@@ -70,6 +81,11 @@ class LocalChannel:
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self.on_death: Callable[[str, int], None] = lambda peer, incarnation: None
         self.ships_logs = False
+        self._is_closed = False
+
+    def close(self) -> None:
+        """The process that this channel belongs to has died: nothing that still runs of it here can send any more."""
+        self._is_closed = True
 
     def connect(self, peer: str, handle: Any, incarnation: int) -> None:
         """From now on ``peer`` is ``handle``; None: it is gone, the next incarnation will follow."""
@@ -96,6 +112,8 @@ class LocalChannel:
 
     async def call(self, peer: str, method: str, *args: Any) -> Any:
         """Calls and answers, after a random delay; sometimes twice."""
+        if self._is_closed:
+            raise asyncio.CancelledError
         handle, incarnation = self._handles.get(peer, (None, -1))
         if handle is None:
             raise PeerDied(peer)
