@@ -15,7 +15,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from raycrawl.progress import progress_for
+from raycrawl.progress import print_line, progress_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ def run_in_foreground(
                 crawl.kill()
             raise SystemExit(second.exit_code) from None
         except CrawlError as error:
-            (emit or logger.error)(str(error))
+            _tell(str(error))
             if crawl is None:
                 raise SystemExit(1) from None
         finally:
@@ -125,6 +125,14 @@ def run_in_foreground(
             _end_own_ray()
     assert crawl is not None
     return (1 if crawl.exit_code is None else crawl.exit_code), crawl
+
+
+def _tell(message: str) -> None:
+    """Log an error, and print it where the log does not go to standard error: nobody is left with a bare exit code."""
+    logger.error("%s", message)
+    handlers = logging.getLogger().handlers
+    if not any(isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr for handler in handlers):
+        print_line(message)
 
 
 def _end_own_ray() -> None:

@@ -120,6 +120,15 @@ def test_the_crawls_exit_code_is_the_commands(code: int, spider: str, monkeypatc
     assert run("runspider", spider) == code
 
 
+@pytest.mark.parametrize("options", [("--nolog",), ("--logfile", "log"), ()])
+def test_why_a_crawl_failed_is_told_once(
+    options: tuple[str, ...], spider: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    CrawlRecorder(monkeypatch, FakeCrawl(code=1))
+    assert run("runspider", spider, *options) == 1
+    assert capsys.readouterr().err.count("it did not end well") == 1
+
+
 def test_pidfile_and_logfile(spider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = CrawlRecorder(monkeypatch)
     assert run("runspider", spider, "--pidfile", "pid", "--logfile", "log") == 0
