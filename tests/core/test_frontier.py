@@ -522,7 +522,7 @@ def test_a_queue_entry_that_is_gone_is_corruption_not_silence() -> None:
     frontier.enqueue([record(1)], now_s=0.0)
     ((location, _),) = store.items(Area.QUEUE)
     store.write(WriteBatch(queue={location: None}))
-    with pytest.raises(FrontierCorruptError, match="not in its queue"):
+    with pytest.raises(FrontierCorruptError, match="1 requests are not in their queue"):
         frontier.lease(1, now_s=0.0)
 
 

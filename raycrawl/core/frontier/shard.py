@@ -231,7 +231,7 @@ class Frontier:
         """Requests that killed their holders too often, each once. They stay LEASED until they are acknowledged."""
         ids = [id_ for id_ in self._poisoned if id_ in self._leases]
         leases = [self._leases[id_] for id_ in ids]
-        entries = list(self._entries(lease.slot.key + lease.rank for lease in leases))
+        entries = self._entries(lease.slot.key + lease.rank for lease in leases)
         self._poisoned.clear()
         return [
             LeasedRecord(entry.id, lease.slot.name, entry.payload, lease.attempts)
@@ -378,20 +378,19 @@ class Frontier:
                 self._roster.place(slot)
 
     def _entries(self, locations: Iterable[bytes]) -> list[keys.Entry]:
-        wanted = list(locations)
-        entries = []
-        for location, value in zip(wanted, self._store.get_many(Area.QUEUE, wanted), strict=True):
-            if value is None:
-                raise FrontierCorruptError(f"the frontier is damaged: request {location.hex()} is not in its queue")
-            entries.append(keys.decode_entry(value))
-        return entries
+        return list(map(keys.decode_entry, self._values(list(locations))))
+
+    def _values(self, locations: list[bytes]) -> list[bytes]:
+        values = [value for value in self._store.get_many(Area.QUEUE, locations) if value is not None]
+        if len(values) != len(locations):
+            n_missing = len(locations) - len(values)
+            raise FrontierCorruptError(f"the frontier is damaged: {n_missing} requests are not in their queue")
+        return values
 
     def _write_attempts(self, leases: list[Lease]) -> None:
         locations = [lease.slot.key + lease.rank for lease in leases]
         batch = WriteBatch()
-        for location, lease, value in zip(locations, leases, self._store.get_many(Area.QUEUE, locations), strict=True):
-            if value is None:
-                raise FrontierCorruptError(f"the frontier is damaged: request {location.hex()} is not in its queue")
+        for location, lease, value in zip(locations, leases, self._values(locations), strict=True):
             batch.queue[location] = bytes((min(lease.attempts + 1, 255),)) + value[1:]
         self._store.write(batch)
 
