@@ -14,6 +14,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from raycrawl import signals
@@ -39,16 +40,46 @@ MAX_REDIRECTS = 5  # section 2.3.1.2
 # How long "unreachable" stands before the next request tries again (section 2.3.1.4 leaves it to the crawler).
 RETRY_UNREACHABLE_S = 60.0
 _MAX_SITES = 20_000
+_MAX_NBYTES_KEPT = 64 * 1024 * 1024
 # Requests of the site wait for it.
 FETCH_PRIORITY = 1000
 
 
 class _Entry(NamedTuple):
-    """What is known of a site: a parser, or (None) that everything is allowed or not."""
+    """What is known of a site: its robots.txt, or (None) that everything is allowed or not."""
 
-    parser: RobotParser | None
+    body: bytes | None
     is_allowed: bool
     expires_s: float
+
+
+class _Parsers:
+    """The parsers of the sites that were asked about last.
+
+    A parser takes fifty times the memory of its file, so files are kept for all sites and parsers for some: those whose
+    files together are at most ``max_nbytes``, and always the last one.
+    """
+
+    def __init__(self, make: Callable[[bytes], RobotParser], max_nbytes: int = 4 * 1024 * 1024) -> None:
+        self._make = make
+        self._max_nbytes = max_nbytes
+        self._parsers: OrderedDict[str, tuple[bytes, RobotParser]] = OrderedDict()
+        self._nbytes = 0
+
+    def get(self, site: str, body: bytes) -> RobotParser:
+        known = self._parsers.get(site)
+        if known is not None and known[0] is body:
+            self._parsers.move_to_end(site)
+            return known[1]
+        if known is not None:
+            self._nbytes -= len(known[0])
+        parser = self._make(body)
+        self._parsers[site] = (body, parser)
+        self._parsers.move_to_end(site)
+        self._nbytes += len(body)
+        while self._nbytes > self._max_nbytes and len(self._parsers) > 1:
+            self._nbytes -= len(self._parsers.popitem(last=False)[1][0])
+        return parser
 
 
 class RobotsTxtMiddleware:
@@ -65,7 +96,9 @@ class RobotsTxtMiddleware:
         self._is_strict = settings.getbool("ROBOTSTXT_RFC9309", True)
         self._obeys_delay = settings.getbool("ROBOTSTXT_CRAWL_DELAY", True)
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries_nbytes = 0
         self._fetching: dict[str, asyncio.Future[_Entry]] = {}
+        self._parsers = _Parsers(lambda body: self._parser_class.from_crawler(self.crawler, body))
         self._parser_class.from_crawler(crawler, b"")  # a parser that is not installed fails now, not at the first page
 
     @classmethod
@@ -75,18 +108,21 @@ class RobotsTxtMiddleware:
     async def process_request(self, request: Request) -> Request | Response | None:
         if request.meta.get("dont_obey_robotstxt"):
             return None
-        url = request.url
-        if not url.startswith(("http:", "https:")):
+        if not request.url.startswith(("http:", "https:")):
             return None
-        entry = await self._entry(request)
-        self._check(entry, request)
+        parsed = parse_url(request.url)
+        site = f"{parsed.protocol}//{parsed.host}"
+        entry = self._entries.get(site)
+        if entry is None or entry.expires_s <= time.monotonic():
+            entry = await self._fetched(site, request, entry)
+        self._check(site, entry, request)
         return None
 
-    def _check(self, entry: _Entry, request: Request) -> None:
-        if entry.parser is None:
+    def _check(self, site: str, entry: _Entry, request: Request) -> None:
+        if entry.body is None:
             allowed = entry.is_allowed
         else:
-            allowed = entry.parser.allowed(request.url, self._user_agent(request))
+            allowed = self._parsers.get(site, entry.body).allowed(request.url, self._user_agent(request))
         if allowed:
             return
         logger.debug(
@@ -106,15 +142,10 @@ class RobotsTxtMiddleware:
 
     # fetching
 
-    async def _entry(self, request: Request) -> _Entry:
-        parsed = parse_url(request.url)
-        site = f"{parsed.protocol}//{parsed.host}"
-        entry = self._entries.get(site)
-        if entry is not None and entry.expires_s > time.monotonic():
-            return entry
+    async def _fetched(self, site: str, request: Request, stale: _Entry | None) -> _Entry:
         fetching = self._fetching.get(site)
         if fetching is None:
-            fetching = asyncio.ensure_future(self._refresh(site, request, entry))
+            fetching = asyncio.ensure_future(self._refresh(site, request, stale))
             self._fetching[site] = fetching
             fetching.add_done_callback(lambda _done: self._fetching.pop(site, None))
         # Shielded: a request that is cancelled must not take the answer from those that wait with it.
@@ -122,14 +153,18 @@ class RobotsTxtMiddleware:
 
     async def _refresh(self, site: str, request: Request, stale: _Entry | None) -> _Entry:
         entry = await self._fetch(site, request)
-        if entry.parser is None and not entry.is_allowed and stale is not None and stale.parser is not None:
+        if entry.body is None and not entry.is_allowed and stale is not None and stale.body is not None:
             entry = stale._replace(expires_s=entry.expires_s)  # section 2.4: unreachable, so the old copy may serve
-        self._entries[site] = entry
-        self._entries.move_to_end(site)
-        if len(self._entries) > _MAX_SITES:
-            self._entries.popitem(last=False)
-        self._tell_delay(request, entry)
+        self._keep(site, entry)
+        self._tell_delay(site, request, entry)
         return entry
+
+    def _keep(self, site: str, entry: _Entry) -> None:
+        known = self._entries.pop(site, None)
+        self._entries[site] = entry
+        self._entries_nbytes += len(entry.body or b"") - len((known and known.body) or b"")
+        while len(self._entries) > _MAX_SITES or (self._entries_nbytes > _MAX_NBYTES_KEPT and len(self._entries) > 1):
+            self._entries_nbytes -= len(self._entries.popitem(last=False)[1].body or b"")
 
     async def _fetch(self, site: str, request: Request) -> _Entry:
         meta = request.meta
@@ -179,17 +214,17 @@ class RobotsTxtMiddleware:
             logger.warning("%s/robots.txt answers with status %d: nothing there is fetched for now", site, status)
             return _Entry(None, False, now_s + RETRY_UNREACHABLE_S)
         body = response.body[:MAX_NBYTES] if 200 <= status < 300 or not self._is_strict else b""
-        parser = self._parser_class.from_crawler(self.crawler, body)
+        parser = self._parsers.get(site, body)
         self.crawler.signals.send_catch_log(
             signal=signals.robots_parsed, robotparser=parser, request=request, response=response,
             spider=self.crawler.spider,
         )  # fmt: skip
-        return _Entry(parser, True, now_s + MAX_AGE_S)
+        return _Entry(body, True, now_s + MAX_AGE_S)
 
-    def _tell_delay(self, request: Request, entry: _Entry) -> None:
-        if not self._obeys_delay or entry.parser is None:
+    def _tell_delay(self, site: str, request: Request, entry: _Entry) -> None:
+        if not self._obeys_delay or entry.body is None:
             return
-        delay_s = _delay_s(entry.parser, self._user_agent(request))
+        delay_s = _delay_s(self._parsers.get(site, entry.body), self._user_agent(request))
         set_delay: Any = getattr(self.crawler.engine, "set_slot_delay", None)
         if delay_s and set_delay is not None:
             set_delay(request.meta.get("download_slot") or hostname_of(request.url), delay_s)

@@ -158,13 +158,13 @@ class AiohttpDownloadHandler(HTTP11DownloadHandler):
             exchange.body_nbytes += len(block)
             cut = exchange.body_nbytes - exchange.truncate_nbytes
             if exchange.truncate_nbytes and cut > 0:
-                exchange.parts.append(block[:-cut])
+                exchange.add(block[:-cut])
                 exchange.is_truncated = True
                 return
             if limit and exchange.body_nbytes > limit and not exchange.truncate_nbytes:
                 answer.close()
                 raise DownloadCancelledError(f"the response is larger than the limit of {limit} bytes")
-            exchange.parts.append(block)
+            exchange.add(block)
             if exchange.on_bytes is not None:
                 exchange.stop = exchange.on_bytes(block)
                 if exchange.stop is not None:

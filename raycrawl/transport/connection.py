@@ -22,6 +22,8 @@ from raycrawl.transport.http1 import (
     parse_head,
 )
 
+_MAX_PARTS = 64
+
 
 class NothingReceived(DownloadFailedError):
     """The connection closed before the first byte of the response; on a reused socket the request may be repeated."""
@@ -38,6 +40,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_buffer",
         "body_nbytes",
         "future",
         "head",
@@ -70,6 +73,7 @@ class Exchange:
         self.head: Head | None = None
         self.head_at_s = 0.0
         self.parts: list[bytes] = []
+        self._buffer: bytearray | None = None
         self.body_nbytes = 0
         self.is_complete = False
         self.is_truncated = False
@@ -81,8 +85,20 @@ class Exchange:
         """Whether the rest of the body is not wanted."""
         return self.stop is not None or self.is_truncated
 
+    def add(self, data: bytes) -> None:
+        """Take a piece of the body. A body of a million tiny pieces takes the memory of the body, not of the pieces."""
+        if self._buffer is not None:
+            self._buffer += data
+            return
+        self.parts.append(data)
+        if len(self.parts) == _MAX_PARTS:
+            self._buffer = bytearray(b"".join(self.parts))
+            self.parts.clear()
+
     @property
     def body(self) -> bytes:
+        if self._buffer is not None:
+            return bytes(self._buffer)
         return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
 
 
@@ -102,7 +118,7 @@ class Connection(asyncio.Protocol):
         self.exchanges = 0
         self.idle_since_s = 0.0
         self._exchange: Exchange | None = None
-        self._buffer = b""
+        self._buffer: bytes | bytearray = b""
         self._scanned = 0
         self._decoder: ChunkedDecoder | None = None
         self._interim_count = 0
@@ -183,7 +199,12 @@ class Connection(asyncio.Protocol):
     # reading
 
     def _feed_head(self, exchange: Exchange, data: bytes) -> None:
-        buffer = self._buffer + data if self._buffer else data
+        buffer: bytes | bytearray = data
+        if self._buffer:  # a head that comes in many pieces must not be copied for each of them
+            if isinstance(self._buffer, bytes):
+                self._buffer = bytearray(self._buffer)
+            self._buffer += data
+            buffer = self._buffer
         while True:
             if buffer[:1] in (b"\r", b"\n"):
                 buffer = buffer.lstrip(b"\r\n")
@@ -197,7 +218,7 @@ class Connection(asyncio.Protocol):
                 self._buffer = buffer
                 self._scanned = max(0, len(buffer) - 3)
                 return
-            head = parse_head(buffer[:end], is_head_request=exchange.is_head)
+            head = parse_head(bytes(buffer[:end]), is_head_request=exchange.is_head)
             self._scanned = 0
             if not 100 <= head.status < 200 or head.status == 101:
                 break
@@ -206,7 +227,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         exchange.head = head
         exchange.head_at_s = self._loop.time()
-        self._start_body(exchange, head, buffer, end)
+        self._start_body(exchange, head, bytes(buffer), end)
 
     def _count_interim(self, nbytes: int) -> None:
         self._interim_count += 1
@@ -271,7 +292,7 @@ class Connection(asyncio.Protocol):
         elif exchange.max_nbytes and exchange.body_nbytes > exchange.max_nbytes:
             raise DownloadCancelledError(f"the response is larger than the limit of {exchange.max_nbytes} bytes")
         if data:
-            exchange.parts.append(data)
+            exchange.add(data)
             if exchange.on_bytes is not None:
                 exchange.stop = exchange.on_bytes(data)
 

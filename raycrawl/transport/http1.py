@@ -22,6 +22,9 @@ MAX_CHUNK_LINE_NBYTES = 16 * 1024
 # RFC 9110 section 15.2 allows any number of interim responses; nobody honest sends this many.
 MAX_INTERIM_RESPONSES = 100
 
+# Chunks of a byte or two cost much time for little body; nobody honest sends megabytes of chunk headers.
+MAX_CHUNK_OVERHEAD_NBYTES = 1024 * 1024
+
 _STATUS_LINE = re.compile(rb"(?:HTTP/(\d)(?:\.(\d+))?|ICY)[ \t]+(\d{3})(?!\d)[ \t:]*(.*)", re.DOTALL | re.IGNORECASE)
 _CHUNK_SIZE = re.compile(rb"[ \t]*0*([0-9a-fA-F]{1,16})[ \t]*(?:;.*)?$", re.DOTALL)
 _DIGITS = re.compile(rb"\d{1,100}$")
@@ -160,12 +163,14 @@ def _framing(
 class ChunkedDecoder:
     """Takes the bytes of a chunked body apart. Trailers are read and dropped (RFC 9110 section 6.5.1)."""
 
-    __slots__ = ("_buffer", "_left", "_trailer_nbytes", "is_done", "rest")
+    __slots__ = ("_body_nbytes", "_buffer", "_left", "_overhead_nbytes", "_trailer_nbytes", "is_done", "rest")
 
     def __init__(self) -> None:
         self._buffer = b""
         self._left = 0  # bytes of the current chunk, with its line end, that are still to come
         self._trailer_nbytes = -1  # >= 0: the last chunk was seen
+        self._body_nbytes = 0
+        self._overhead_nbytes = 0
         self.is_done = False
         self.rest = b""
 
@@ -203,6 +208,7 @@ class ChunkedDecoder:
                 if size - position > MAX_CHUNK_LINE_NBYTES:
                     raise BadResponse("a chunk size line without end")
                 break
+            self._count_overhead(end + 3 - position)
             self._start_chunk(buffer[position:end].rstrip(b"\r"))
             position = end + 1
         self._buffer = buffer[position:] if position < size and not self.is_done else b""
@@ -212,6 +218,7 @@ class ChunkedDecoder:
     def _take(self, buffer: bytes, position: int, size: int, out: list[bytes]) -> int:
         end = min(size, position + self._left - 2)
         out.append(buffer[position:end])
+        self._body_nbytes += end - position
         self._left -= end - position
         return end
 
@@ -237,6 +244,11 @@ class ChunkedDecoder:
             self._left = length + 2
         else:
             self._trailer_nbytes = 0
+
+    def _count_overhead(self, nbytes: int) -> None:
+        self._overhead_nbytes += nbytes
+        if self._overhead_nbytes > MAX_CHUNK_OVERHEAD_NBYTES and self._overhead_nbytes > 4 * self._body_nbytes:
+            raise BadResponse("the chunks are mostly chunk headers")
 
     def _feed_trailers(self, buffer: bytes, position: int) -> int:
         end = buffer.find(b"\n", position)

@@ -338,3 +338,33 @@ async def test_a_compressed_bomb_is_cut() -> None:
 async def test_the_error_says_why() -> None:
     with pytest.raises(IgnoreRequest, match=r"Forbidden by robots\.txt"):
         await Site().middleware.process_request(Request("http://a.com/private"))
+
+
+async def test_parsers_are_made_again_when_there_are_many() -> None:
+    made: list[bytes] = []
+
+    class Parser:
+        def __init__(self, body: bytes) -> None:
+            made.append(body)
+
+    parsers = robotstxt._Parsers(Parser, max_nbytes=10)  # type: ignore[arg-type]
+    bodies = {site: site.encode() * 4 for site in "abc"}
+    for site in "aabbab":
+        parsers.get(site, bodies[site])
+    assert len(made) == 2
+    parsers.get("c", bodies["c"])  # a, the oldest, has to go
+    parsers.get("b", bodies["b"])
+    assert len(made) == 3
+    parsers.get("a", bodies["a"])
+    assert len(made) == 4
+    parsers.get("a", b"new")
+    assert made[-1] == b"new"
+
+
+async def test_files_of_many_sites_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(robotstxt, "_MAX_NBYTES_KEPT", 3 * len(RULES))
+    site = Site()
+    for number in range(10):
+        assert not await site.allows(f"http://site{number}.com/private")
+    assert len(site.middleware._entries) == 3
+    assert site.middleware._entries_nbytes == 3 * len(RULES)

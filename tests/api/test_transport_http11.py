@@ -409,6 +409,36 @@ async def test_endless_chunk_lines_and_trailers_are_refused(client: Client) -> N
                 await client.get(server.url)
 
 
+async def test_chunks_that_are_mostly_headers_are_refused(client: Client) -> None:
+    sent = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal sent
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await peer.send(b"1;" + b"x" * 50 + b"\r\nx\r\n")
+            sent += 58
+
+    async with serving(script) as server:
+        with pytest.raises(ResponseDataLossError, match="chunk headers"):
+            await client.get(server.url)
+    assert sent < 10_000_000
+
+
+async def test_a_body_in_many_pieces_is_whole(client: Client) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for number in range(2000):
+            await peer.send(b"4\r\n%04d\r\n" % number)
+        await peer.send(b"0\r\n\r\n")
+
+    async with serving(script) as server:
+        response = await client.get(server.url)
+    assert response.body == b"".join(b"%04d" % number for number in range(2000))
+
+
 async def test_truncate_instead_of_fail(client: Client) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()
