@@ -14,9 +14,10 @@ from urllib.parse import quote, urljoin
 from can_ada import URL
 from can_ada import parse as _ada_parse
 
-__all__ = ["URL", "has_scheme", "hostname_of", "join_url", "link_url", "parse_url", "safe_url"]
+__all__ = ["URL", "has_scheme", "hostname_of", "join_url", "link_url", "parse_url", "safe_url", "without_credentials"]
 
 _HAS_SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*://|about:|data:", re.IGNORECASE)
+_AUTHORITY_END = re.compile(r"[/?#\\]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UTF8_NAMES = frozenset({"utf-8", "utf8", "utf_8", "ascii", "us-ascii"})
 # Of these a browser encodes the query in the document's encoding; of all others in UTF-8 (query state of the standard).
@@ -222,3 +223,14 @@ def _encode_char(char: str, encoding: str) -> str:
         return quote(char.encode(encoding), safe="")
     except UnicodeEncodeError:
         return quote(f"&#{ord(char)};", safe="")
+
+
+def without_credentials(url: str) -> str:
+    """``url`` as it may be shown in a log or an error: without the user and password before the host."""
+    scheme, separator, rest = url.partition("://")
+    if "@" not in rest:
+        return url
+    authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    if not separator or "@" not in authority:
+        return url
+    return f"{scheme}://{rest[authority.rindex('@') + 1 :]}"

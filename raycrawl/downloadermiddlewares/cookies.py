@@ -93,6 +93,11 @@ class CookiesMiddleware:
             self._log_received(response)
         return response
 
+    def take_back(self, request: Request) -> None:
+        """Remove the jar's cookies from a request that is going to be stored."""
+        if not request.meta.get("dont_merge_cookies", False):
+            request.headers.pop(b"Cookie", None)
+
     def _keep(self, cookies: Iterable[Cookie], jar: CookieJar, request: Request) -> None:
         host = str(parse_url(request.url).hostname)
         for cookie in cookies:

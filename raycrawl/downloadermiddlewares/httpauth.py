@@ -57,6 +57,12 @@ class HttpAuthMiddleware:
             request.headers[b"Authorization"] = self._auth
         return None
 
+    def take_back(self, request: Request) -> None:
+        """Remove the crawl's credentials from a request that is going to be stored."""
+        headers = request.headers
+        if self._auth is not None and headers.get(b"Authorization") == self._auth:
+            del headers[b"Authorization"]
+
     def _set_from_meta(self, request: Request, meta: dict[str, Any]) -> None:
         user, password = meta.get("http_user") or "", meta.get("http_pass") or ""
         if not (user or password) or b"Authorization" in request.headers:

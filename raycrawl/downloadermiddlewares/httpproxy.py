@@ -50,6 +50,13 @@ class HttpProxyMiddleware:
             self._set(request, None, None)
         return None
 
+    def take_back(self, request: Request) -> None:
+        """Remove the environment's proxy and its credentials from a request that is going to be stored."""
+        if request.meta.get("_scheme_proxy"):
+            for key in ("_scheme_proxy", "_auth_proxy", "proxy"):
+                request.meta.pop(key, None)
+            request.headers.pop(_HEADER, None)
+
     def _use_given(self, request: Request) -> None:
         url = request.meta["proxy"]
         if url is None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from raycrawl.urls import parse_url
+from raycrawl.urls import without_credentials as without_credentials
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#\\]*)([^#]*)")
 # Whatever could end the request line or a header: controls, blanks and everything that is not ASCII.
@@ -88,15 +89,6 @@ def split_url(url: str) -> tuple[Origin, bytes, bytes | None]:
 def basic_auth(user: str, password: str, encoding: str = "utf-8") -> bytes:
     """The value of an ``Authorization`` header (RFC 7617)."""
     return b"Basic " + base64.b64encode(f"{user}:{password}".encode(encoding))
-
-
-def without_credentials(url: str) -> str:
-    """``url`` as it may be shown in a log or an error: without the user and password before the host."""
-    scheme, separator, rest = url.partition("://")
-    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
-    if not separator or "@" not in authority:
-        return url
-    return f"{scheme}://{rest[authority.rindex('@') + 1 :]}"
 
 
 @lru_cache(maxsize=1024)

@@ -172,6 +172,56 @@ async def test_all_default_middlewares_can_be_built() -> None:
     ]  # fmt: skip
 
 
+async def test_credentials_that_middlewares_added_are_not_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://u:hunter2@proxy.test:8080")
+    monkeypatch.delenv("no_proxy", raising=False)
+    settings = {
+        "HTTPAUTH_USER": "u",
+        "HTTPAUTH_PASS": "hunter2",
+        "HTTPAUTH_DOMAIN": "example.com",
+        "ROBOTSTXT_OBEY": False,
+    }
+    chain = DownloaderMiddlewareManager.from_crawler(get_crawler(settings_dict=settings))
+    sent: list[dict[bytes, list[bytes]]] = []
+
+    async def download(request: Request) -> Response:
+        sent.append(dict(request.headers))
+        if request.url.endswith("/busy"):
+            return Response(request.url, status=503, headers={"Set-Cookie": "session=hunter2"})
+        return Response(request.url, status=302, headers={"Location": "/busy", "Set-Cookie": "session=hunter2"})
+
+    request: Any = Request("http://example.com/", headers={"X-Own": "1"})
+    for _ in range(3):
+        request = await chain.download_async(download, request)
+        assert isinstance(request, Request)
+        stored = f"{request.to_dict()}"
+        assert "hunter2" not in stored
+        assert "Authorization" not in stored
+        assert "Cookie" not in stored
+        assert request.headers["X-Own"] == b"1"
+    assert all({b"Authorization", b"Proxy-Authorization"} <= set(headers) for headers in sent)
+    assert b"Cookie" in sent[-1]
+
+
+async def test_credentials_of_the_request_itself_stay() -> None:
+    chain = DownloaderMiddlewareManager.from_crawler(get_crawler(settings_dict={"ROBOTSTXT_OBEY": False}))
+
+    async def download(request: Request) -> Response:
+        return Response(request.url, status=503)
+
+    meta = {"dont_merge_cookies": True}
+    headers = {"Authorization": "Bearer mine", "Cookie": "mine=1"}
+    retry = await chain.download_async(download, Request("http://example.com/", headers=headers, meta=meta))
+    assert retry.headers["Authorization"] == b"Bearer mine"
+    assert retry.headers["Cookie"] == b"mine=1"
+
+
+def test_credentials_in_urls_are_not_shown() -> None:
+    url = "http://user:hunter2@example.com/@x"
+    assert str(Request(url)) == "<GET http://example.com/@x>"
+    assert str(Response(url)) == "<200 http://example.com/@x>"
+
+
 # handlers
 
 

@@ -27,6 +27,9 @@ class DownloaderMiddlewareManager(MiddlewareManager):
 
     ``process_request`` hooks run in the order of the middlewares, the others in reverse. What each may return is what
     Scrapy's documentation says; anything else raises ``_InvalidOutput``, which no ``process_exception`` hook sees.
+
+    A middleware's ``take_back(request)``, if it has one, removes the credentials that it has added to a request which
+    is about to be scheduled (a retry, a redirect), so that they do not reach the job directory.
     """
 
     component_name = "downloader middleware"
@@ -35,6 +38,7 @@ class DownloaderMiddlewareManager(MiddlewareManager):
         self._request_hooks: tuple[Hook, ...] = ()
         self._response_hooks: tuple[Hook, ...] = ()
         self._exception_hooks: tuple[Hook, ...] = ()
+        self._take_backs: tuple[Callable[[Request], None], ...] = ()
         super().__init__(*middlewares, crawler=crawler)
 
     @classmethod
@@ -49,6 +53,9 @@ class DownloaderMiddlewareManager(MiddlewareManager):
         self._request_hooks = tuple(self.methods["process_request"])
         self._response_hooks = tuple(self.methods["process_response"])
         self._exception_hooks = tuple(self.methods["process_exception"])
+        take_back = getattr(mw, "take_back", None)
+        if callable(take_back):
+            self._take_backs = (*self._take_backs, take_back)
 
     async def download_async(self, download_func: DownloadFunc, request: Request) -> Response | Request:
         """Download ``request`` through the middlewares.
@@ -76,9 +83,13 @@ class DownloaderMiddlewareManager(MiddlewareManager):
             raise
         except Exception as error:
             result = await self._process_exception(request, error)
+        if not isinstance(result, Request):
+            result = await self._process_response(request, result)
         if isinstance(result, Request):
-            return result
-        return await self._process_response(request, result)
+            # It goes to the frontier, which is on disk: what the middlewares added, they will add again.
+            for take_back in self._take_backs:
+                take_back(result)
+        return result
 
     def download(self, download_func: DownloadFunc, request: Request, spider: Spider | None = None) -> Any:
         """``download_async`` under its older name: to be awaited."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias, TypedDict, TypeVar, overload
 
 from raycrawl.http.headers import Headers
-from raycrawl.urls import has_scheme, safe_url_and_host
+from raycrawl.urls import has_scheme, safe_url_and_host, without_credentials
 
 if TYPE_CHECKING:
     from typing import NotRequired
@@ -231,7 +231,7 @@ class Request:
         self._flags = value
 
     def __repr__(self) -> str:
-        return f"<{self.method} {self._url}>"
+        return f"<{self.method} {without_credentials(self._url)}>"
 
     def copy(self) -> Self:
         """A copy of this request."""

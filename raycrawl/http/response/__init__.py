@@ -9,7 +9,7 @@ from raycrawl.exceptions import NotSupported
 from raycrawl.http.headers import Headers
 from raycrawl.http.request import CookiesT, Request
 from raycrawl.link import Link
-from raycrawl.urls import join_url, link_url
+from raycrawl.urls import join_url, link_url, without_credentials
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -149,7 +149,7 @@ class Response:
         return self.request.cb_kwargs
 
     def __repr__(self) -> str:
-        return f"<{self.status} {self._url}>"
+        return f"<{self.status} {without_credentials(self._url)}>"
 
     def copy(self) -> Self:
         """A copy of this response."""
