@@ -14,6 +14,29 @@ class PeerDied(Exception):
         self.peer = peer
 
 
+class Received:
+    """The numbered messages that a process has taken in, so that a repeat of one is known for what it is.
+
+    Ray may run a call that it said had failed, and a caller repeats those. The last ``KEPT`` numbers of each sender are
+    remembered: a repeat comes within seconds.
+    """
+
+    KEPT = 1000
+
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[int, None]] = {}
+
+    def is_new(self, sender: str, seq: int) -> bool:
+        """True the first time that ``sender``'s message ``seq`` comes."""
+        seen = self._seen.setdefault(sender, {})
+        if seq in seen:
+            return False
+        seen[seq] = None
+        if len(seen) > self.KEPT:
+            del seen[next(iter(seen))]
+        return True
+
+
 class Channel(Protocol):
     """Calls to peers. Names are "engine", "scheduler:0", "downloader:0", "scraper:0", "sink:0".
 

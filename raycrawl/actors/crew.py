@@ -177,7 +177,7 @@ class Crew:
         return health
 
     async def gather(self, kind: str, method: str, *args: Any) -> list[Any]:
-        """Calls every actor of a kind; the answers of those that are alive."""
+        """Calls every actor of a kind; the answers of those that are alive and open."""
 
         async def one(name: str) -> Any:
             try:
@@ -185,7 +185,8 @@ class Crew:
             except PeerDied:
                 return None
 
-        answers = await asyncio.gather(*(one(name) for name in self.names(kind)))
+        # One that is being replaced has no answer yet, and would fail.
+        answers = await asyncio.gather(*(one(name) for name in self.names(kind) if self._members[name].is_open))
         return [answer for answer in answers if answer is not None]
 
     def leave(self) -> None:

@@ -20,7 +20,7 @@ class Deliverer:
 
     A Scraper answers a batch when it has finished it: the bytes that it has not answered for are its load, and its
     credit is what is left of ``credit_nbytes``. While none has credit, pages wait here (the engine counts them and
-    backs out). ``on_sent`` gets what was sent where. Pages sent to a Scraper that dies are the engine's to lease again.
+    backs out). ``on_sent`` gets what was sent where. Messages bear ``sender`` and a number. Pages sent to a Scraper that dies are the engine's to lease again.
     """
 
     def __init__(
@@ -32,12 +32,14 @@ class Deliverer:
         nbytes: int,
         delay_s: float,
         on_sent: Callable[[list[PageFetched]], None],
+        sender: str,
         credit_nbytes: int = 5_000_000,
     ) -> None:
         self._channel, self._tasks = channel, tasks
         self._batch, self._nbytes = batch, nbytes
         self._credit_nbytes = credit_nbytes
         self._on_sent = on_sent
+        self._sender, self._seq = sender, 0
         self._pages: list[Page] = []
         self._sizes: list[int] = []
         self._held_nbytes = 0
@@ -101,10 +103,11 @@ class Deliverer:
             await asyncio.sleep(0)  # whoever asked is gone
 
     async def _send(self, peer: str, pages: list[Page], nbytes: int) -> None:
-        load = max(1, nbytes)
+        self._seq += 1
+        load, seq = max(1, nbytes), self._seq
         self._load[peer] = self._load.get(peer, 0) + load
         try:
-            await self._channel.call(peer, "scrape", _encode(pages))
+            await self._channel.call(peer, "scrape", _encode(pages), self._sender, seq)
         except PeerDied:
             await asyncio.sleep(0)  # the engine hears of it by itself and leases the pages again
         finally:

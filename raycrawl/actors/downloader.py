@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from raycrawl import signals
+from raycrawl.actors.channel import Received
 from raycrawl.actors.deliverer import Deliverer
 from raycrawl.actors.eventlog import EventLog
 from raycrawl.actors.loop import CallLaterOnce
@@ -86,6 +87,7 @@ class Downloader(CrawlProcess):
         self._jobs: dict[bytes, _Job] = {}
         self._turns: dict[int, asyncio.Future[None]] = {}
         self._number = 0
+        self._received = Received()
         self._pool_timer = CallLaterOnce(self._run_pool)
         self.reporter.waiting = lambda: self._pool.waiting(time.monotonic())
         self.deliverer = Deliverer(
@@ -95,6 +97,7 @@ class Downloader(CrawlProcess):
             nbytes=self.boot.batch_nbytes,
             delay_s=self.boot.batch_delay_s,
             on_sent=self.reporter.fetched,
+            sender=f"{self.name}#{self.incarnation}",
         )
         self._cleaner = asyncio.get_running_loop().create_task(self._clean_up())
         from raycrawl import records
@@ -122,8 +125,10 @@ class Downloader(CrawlProcess):
 
     # What others ask for.
 
-    async def fetch(self, blob: bytes) -> None:
-        """Takes leased requests (an encoded list of LeasedRecord)."""
+    async def fetch(self, blob: bytes, shard: int, seq: int) -> None:
+        """Takes leased requests (an encoded list of LeasedRecord): the answer of ``shard`` to the call ``seq``."""
+        if not self._received.is_new(f"scheduler:{shard}", seq):
+            return
         for record in _decode_leases(blob):
             if record.id not in self._jobs:
                 job = self._jobs[record.id] = _Job(record.id, attempts=record.attempts)
@@ -133,7 +138,7 @@ class Downloader(CrawlProcess):
         """Takes download() calls of a Scraper or the engine: (call number, request). The answers go to ``asker``."""
         for number, payload in _decode_answers(blob):
             key = b"answer:%s:%d" % (asker.encode(), number)
-            if key not in self._jobs:
+            if key not in self._jobs and self._received.is_new(asker, number):
                 job = self._jobs[key] = _Job(key, answer=number, asker=asker)
                 self.tasks.spawn(self._page(job, payload))
 

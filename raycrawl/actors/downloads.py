@@ -26,12 +26,12 @@ class RemoteDownloads:
     after that Downloader was replaced they are sent again.
     """
 
-    def __init__(self, channel: Channel, tasks: Tasks, asker: str, downloaders: int) -> None:
+    def __init__(self, channel: Channel, tasks: Tasks, asker: str, downloaders: int, incarnation: int = 0) -> None:
         self._channel, self._tasks = channel, tasks
         self._asker, self._downloaders = asker, downloaders
         self._waiting: dict[int, tuple[int, bytes, asyncio.Future[Any]]] = {}
         self._unsent: dict[int, list[int]] = {}
-        self._number = 0
+        self._number = incarnation << 32  # an answer to the process before this one is not for us
         self._timer = CallLaterOnce(self._send_all)
 
     def download(self, request: Request, spider: Any) -> asyncio.Future[Response]:

@@ -231,7 +231,7 @@ class ExecutionEngine:
 
     def _send_batch(self, command: ev.SendBatch) -> None:
         blob = self._batches.pop((command.shard, command.downloader))
-        self.tasks.spawn(self._call_quietly(f"downloader:{command.downloader}", "fetch", blob))
+        self.tasks.spawn(self._call_quietly(f"downloader:{command.downloader}", "fetch", blob, command.shard, command.seq))
 
     async def _call_quietly(self, peer: str, method: str, *args: Any) -> None:
         """A call whose loss is repaired when the peer's death is noticed."""
@@ -281,10 +281,16 @@ class ExecutionEngine:
     async def _heartbeat(self, interval_s: float) -> None:
         while self.core.state is not State.CLOSED:
             await asyncio.sleep(interval_s)
-            self._handle(ev.TimePassed(heartbeat=True))
-            await asyncio.wait([self.tasks.spawn(self._check(name, interval_s)) for name in self.crew.everyone()])
-            self._tell_forgettable()
-            await self._remember()
+            try:
+                await self._beat(interval_s)
+            except Exception:  # the safety net must not be what breaks
+                logger.exception("A heartbeat failed; the next one comes in %g s", interval_s)
+
+    async def _beat(self, interval_s: float) -> None:
+        self._handle(ev.TimePassed(heartbeat=True))
+        await asyncio.wait([self.tasks.spawn(self._check(name, interval_s)) for name in self.crew.everyone()])
+        self._tell_forgettable()
+        await self._remember()
 
     async def _remember(self) -> None:
         """Keeps what the next run, or the next engine, must know."""

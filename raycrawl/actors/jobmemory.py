@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class JobMemory:
     def __init__(self, workdir: str) -> None:
         self._state = JobState(Path(workdir) / "state")
         self._written: dict[str, bytes] = {}
+        self._lock = threading.Lock()
 
     def load(self, name: str, default: Any) -> Any:
         """The value of ``name``; ``default`` when there is none, or (with a warning) when it is damaged."""
@@ -40,10 +42,11 @@ class JobMemory:
     def save(self, name: str, value: Any) -> None:
         """Keeps a value; a disk that is full is said, and the older value stays."""
         raw = pickle.dumps(value, protocol=5)
-        if self._written.get(name) == raw:
-            return
-        try:
-            self._state.put(name, raw)
-            self._written[name] = raw
-        except OSError as error:
-            logger.warning("the job's %s could not be kept: %s", name, error)
+        with self._lock:  # the heartbeat's thread may be at it when the crawl ends
+            if self._written.get(name) == raw:
+                return
+            try:
+                self._state.put(name, raw)
+                self._written[name] = raw
+            except OSError as error:
+                logger.warning("the job's %s could not be kept: %s", name, error)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from raycrawl.actors.channel import Received
 from raycrawl.actors.downloads import RemoteDownloads
 from raycrawl.actors.eventlog import EventLog
 from raycrawl.actors.idle import IdleVerdict, idle_verdict
@@ -101,9 +102,12 @@ class Scraper(CrawlProcess):
         self.pipelines = ItemPipelineManager.local_from_crawler(crawler)
         self.items = ItemBox(self.channel, self.tasks, targets=self.boot.item_targets, delay_s=self.boot.batch_delay_s)
         self.reporter.sink_lag = lambda: self.items.nbytes
-        self.downloads = RemoteDownloads(self.channel, self.tasks, self.name, self.boot.downloaders)
+        self.downloads = RemoteDownloads(
+            self.channel, self.tasks, self.name, self.boot.downloaders, incarnation=self.incarnation
+        )
         self._active: dict[bytes, PageWork] = {}
         self._start: _Start | None = None
+        self._received = Received()
         self._item_slots = asyncio.Semaphore(max(1, crawler.settings.getint("CONCURRENT_ITEMS")))
         self._has_pipelines = bool(self.pipelines.middlewares)
         self._item_log = EventLog(crawler, self.reporter, self.tasks)
@@ -122,8 +126,13 @@ class Scraper(CrawlProcess):
 
     # Pages.
 
-    async def scrape(self, blob: bytes) -> None:
-        """Takes finished downloads (an encoded list of Page); answers when all of them have ended."""
+    async def scrape(self, blob: bytes, sender: str = "", seq: int = 0) -> None:
+        """Takes finished downloads (an encoded list of Page); answers when all of them have ended.
+
+        ``seq`` numbers the messages of a sender: a repeat is left alone. What has no sender is never repeated.
+        """
+        if sender and not self._received.is_new(sender, seq):
+            return
         rest = _Rest()
         for page in _decode_pages(blob):
             if page.id not in self._active:

@@ -227,6 +227,10 @@ class EngineCore:
             self.pressure.sink_lag_nbytes.pop(f"{event.kind}:{event.index}", None)
             if event.kind == "scraper" and self.start.scraper == event.index:
                 self.start.pulling = False
+        elif key in self.dead:
+            return []  # a sink, and its replacement is under way
+        else:
+            self.dead.add(key)
         return [ev.ReplaceActor(kind=event.kind, index=event.index, incarnation=event.incarnation + 1)]
 
     def _release_lost(self, holder: Holder) -> None:
@@ -250,6 +254,8 @@ class EngineCore:
             self.incarnations[event.kind, event.index] = event.incarnation
             self.dead.discard((event.kind, event.index))
             self._touch(range(len(self.shards)))
+        else:
+            self.dead.discard((event.kind, event.index))
         return []
 
     def _on_checked(self, event: ev.Checked, now_s: float) -> list[ev.Command]:

@@ -54,7 +54,7 @@ class LocalHandle:
     def kill(self) -> None:
         """Ends the actor as kill -9 does: whatever it was doing stops at its next wait, and nothing is cleaned up.
 
-        What the system does for a dead process is done here: the lock of a shard's store is given up.
+        What the system does for a dead process is done here: the locks of a shard's store and of a feed's journal are given up.
         """
         if self.is_dead:
             return
@@ -67,9 +67,9 @@ class LocalHandle:
             task = getattr(self.plain, name, None)
             if task is not None:
                 task.cancel()
-        store = getattr(self.plain, "_store", None)
-        if store is not None:
-            store.close()
+        for lock in (getattr(self.plain, "_store", None), getattr(getattr(self.plain, "_writer", None), "_journal", None)):
+            if lock is not None:
+                lock.close()
 
 
 class LocalChannel:
