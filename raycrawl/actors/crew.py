@@ -144,9 +144,16 @@ class Crew:
         others = [peer for peer, other in self._members.items() if peer != name and other.is_open]
         await asyncio.gather(*(self._tell(peer, news) for peer in others))
 
+    def take_out(self, name: str, incarnation: int) -> bool:
+        """An actor is dead; False when it was not in service (known to be dead, being replaced, or another incarnation)."""
+        member = self._members.get(name)
+        if member is None or member.incarnation != incarnation or not member.is_open:
+            return False
+        member.is_open = False
+        return True
+
     async def announce_death(self, name: str, incarnation: int) -> None:
         """Nobody shall send to the dead."""
-        self._members[name].is_open = False
         self._channel.connect(name, None, incarnation)
         news = {name: (None, incarnation)}
         await asyncio.gather(*(self._tell(peer, news) for peer, member in self._members.items() if member.is_open))
