@@ -14,6 +14,7 @@ version_info: tuple[int | str, ...] = tuple(int(part) if part.isdigit() else par
 
 if TYPE_CHECKING:
     from raycrawl.crawl import Crawl as Crawl
+    from raycrawl.crawl import CrawlError as CrawlError
     from raycrawl.crawl import attach as attach
     from raycrawl.crawl import crawl as crawl
     from raycrawl.http import FormRequest as FormRequest
@@ -32,6 +33,7 @@ _NAMES = {
     "Selector": "raycrawl.selector",
     "Spider": "raycrawl.spiders",
     "Crawl": "raycrawl.crawl",
+    "CrawlError": "raycrawl.crawl",
     "crawl": "raycrawl.crawl",
     "attach": "raycrawl.crawl",
 }
@@ -45,7 +47,7 @@ _SUBMODULES = frozenset(
 )  # fmt: skip
 
 __all__ = [  # noqa: RUF022 - grouped, not sorted
-    "Crawl", "Field", "FormRequest", "Item", "Request", "Selector", "Spider", "attach", "crawl", "version_info",
+    "Crawl", "CrawlError", "Field", "FormRequest", "Item", "Request", "Selector", "Spider", "attach", "crawl", "version_info",
     "__version__",
 ]  # fmt: skip
 

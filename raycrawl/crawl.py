@@ -6,14 +6,11 @@ The module is callable, so that ``raycrawl.crawl(...)`` works whether or not it 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import importlib
 import logging
 import os
 import pickle
-import shutil
 import sys
-import tempfile
 import threading
 import time
 import types
@@ -22,17 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raycrawl.exceptions import UsageError
-
 if TYPE_CHECKING:
     from raycrawl.actors.process import Boot
     from raycrawl.actors.record import Snapshot
+    from raycrawl.frontier.inspect import FrontierReport
     from raycrawl.frontier.jobdir import JobDir
+    from raycrawl.http import Request
     from raycrawl.settings import Settings
     from raycrawl.spiders import Spider
 
 logger = logging.getLogger(__name__)
 WATCH_S = 0.5
+ASK_TIMEOUT_S = 60.0
+ITEMS_POLL_S = 0.1
 ENGINE_RESTARTS = 20
 EXIT_OK, EXIT_FAILED, EXIT_RESUMABLE = 0, 1, 75
 
@@ -57,74 +56,75 @@ class CrawlStatus:
     finish_reason: str | None = None
 
 
-class Crawl:
-    """A handle to a crawl; made by ``crawl()``.
+class CrawlView:
+    """What can be asked of a crawl, and told to it, from any process of its cluster; made by ``attach()``."""
 
-    Await it, or call ``wait()``, for its end; both raise CrawlError when it failed. A thread of this process takes log
-    lines and numbers from the engine; when this process ends, so does the crawl.
-    """
-
-    def __init__(self, boot: Boot, *, job: JobDir | None, options: dict[str, Any]) -> None:
-        self.name = boot.name
-        self.exit_code: int | None = None
-        self._boot, self._job, self._options = boot, job, options
-        self._is_killed = False
-        self._engine: Any = None
-        self._pids: dict[str, int] = {}
-        self._status = CrawlStatus()
+    def __init__(self, engine: Any, name: str, workdir: str, *, has_spool: bool) -> None:
+        self.name = name
+        self._engine = engine
+        self._workdir = workdir
+        self._has_spool = has_spool
         self._stats: dict[str, Any] = {}
-        self._error = ""
-        self._done = threading.Event()
-        self._opened = threading.Event()
-        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-        self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name=f"crawl-{self.name}", daemon=True)
-        self._thread.start()
 
     def __repr__(self) -> str:
-        return f"<Crawl {self.name!r} {self._status.state}>"
+        return f"<{type(self).__name__} {self.name!r} {self.status().state}>"
 
-    # Looking.
+    @property
+    def has_ended(self) -> bool:
+        """True: there is no engine to ask any more."""
+        return bool(self._ask("state", default="closed") == "closed")
 
     def status(self) -> CrawlStatus:
-        """The crawl's numbers, at most half a second old."""
-        return self._status
+        """The crawl's numbers now."""
+        from raycrawl.actors.record import decode_snapshot
+
+        raw = self._ask("look", default=b"")
+        return status_of(decode_snapshot(raw)) if raw else CrawlStatus(state="closed")
 
     def stats(self) -> dict[str, Any]:
-        """The stats of the whole crawl under Scrapy's keys: now, or as they were at the end."""
-        if not self._done.is_set() and self._opened.is_set():
-            self._stats = pickle.loads(self._ask("stats", default=pickle.dumps(self._stats)))
+        """The stats of the whole crawl under Scrapy's keys: now, or as they were when it was last seen."""
+        self._stats = pickle.loads(self._ask("stats", default=pickle.dumps(self._stats)))
         return dict(self._stats)
 
     def slots(self) -> list[dict[str, Any]]:
         """The slots of all Downloaders: key, concurrency, delay, queued, transferring, seconds until ready."""
         return list(self._ask("slots", default=[]))
 
-    def frontier(self, limit: int = 10) -> list[dict[str, Any]]:
-        """A look into every shard of the frontier: counts, the oldest and the next requests."""
-        return list(self._ask("frontier", limit, default=[]))
+    def frontier(self, limit: int = 10) -> FrontierReport:
+        """A look into the frontier: counts by state and by domain, the oldest and the next ``limit`` requests."""
+        from raycrawl.frontier.inspect import FrontierReport
 
-    def pids(self) -> dict[str, int]:
-        """Process ids of the crawl's actors by name ("downloader:0"), as of the start."""
-        return dict(self._pids)
+        parts = [FrontierReport.from_dict(plain) for plain in self._ask("frontier", limit, default=[])]
+        return FrontierReport.merge(parts, limit=limit)
 
     def items(self) -> Iterator[Any]:
-        """The items, as they come: blocks for the next one, ends with the crawl. Each call starts from the first."""
-        if not self._boot.spool:
-            raise CrawlError("items() needs ITEMS_SPOOL, which this crawl was started without")
+        """The items, as they come: blocks for the next one, ends with the crawl. Each call starts from the first.
+
+        Raises: CrawlError when the crawl keeps none (ITEMS_SPOOL off), or on another machine.
+        """
+        path = Path(self._workdir) / "items.spool"
+        if not self._has_spool or not path.parent.exists():
+            raise CrawlError(f"the items of {self.name!r} are not kept on this machine (see ITEMS_SPOOL)")
         from raycrawl.actors.spool import SpoolReader
 
-        reader = SpoolReader(str(Path(self._boot.workdir) / "items.spool"))
+        reader = SpoolReader(str(path))
         while True:
-            ended = self._done.is_set()
+            ended = self.has_ended
             items = reader.read()
             yield from items
             if not items:
                 if ended:
                     return
-                self._done.wait(0.1)
+                time.sleep(ITEMS_POLL_S)
 
-    # Steering.
+    def crawl(self, request: Request) -> None:
+        """Puts a request into the frontier; it is durable when this returns. Its callback: a method of the spider.
+
+        Raises: ValueError when it cannot travel.
+        """
+        from raycrawl import records
+
+        self._ask("crawl_request", records.encode_request(request), default=None)
 
     def pause(self) -> None:
         """Takes nothing new until ``unpause``; what is in flight goes on."""
@@ -136,9 +136,72 @@ class Crawl:
 
     def stop(self, reason: str = "shutdown") -> None:
         """Asks for a graceful end and returns at once: what is in flight is finished, feeds are closed."""
-        if not self._opened.wait(timeout=60):
-            self.kill()
         self._ask("close", reason, default=None)
+
+    def kill(self) -> None:
+        """Ends the crawl at once. With a JOBDIR it can be resumed."""
+        import ray
+
+        ray.kill(self._engine, no_restart=True)
+
+    def _ask(self, method: str, *args: Any, default: Any) -> Any:
+        """A call to the engine; ``default`` when it has gone."""
+        import ray
+        from ray.exceptions import RayActorError
+
+        if self._engine is None or not ray.is_initialized():
+            return default
+        try:
+            return ray.get(getattr(self._engine, method).remote(*args), timeout=ASK_TIMEOUT_S)
+        except RayActorError:
+            return default
+
+
+class Crawl(CrawlView):
+    """A handle to a crawl; made by ``crawl()``.
+
+    Await it, or call ``wait()``, for its end; both raise CrawlError when it failed. A thread of this process takes log
+    lines and numbers from the engine; when this process ends, so does the crawl.
+    """
+
+    def __init__(self, boot: Boot, *, job: JobDir | None, options: dict[str, Any]) -> None:
+        super().__init__(None, boot.name, boot.workdir, has_spool=boot.spool)
+        self.exit_code: int | None = None
+        self._boot, self._job, self._options = boot, job, options
+        self._is_killed = False
+        self._pids: dict[str, int] = {}
+        self._status = CrawlStatus()
+        self._error = ""
+        self._done = threading.Event()
+        self._opened = threading.Event()
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=f"crawl-{self.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def has_ended(self) -> bool:
+        """True: the crawl is over."""
+        return self._done.is_set()
+
+    def status(self) -> CrawlStatus:
+        """The crawl's numbers, at most half a second old."""
+        return self._status
+
+    def stats(self) -> dict[str, Any]:
+        """The stats of the whole crawl under Scrapy's keys: now, or as they were at the end."""
+        return dict(self._stats) if self._done.is_set() or not self._opened.is_set() else super().stats()
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of the crawl's actors by name ("downloader:0"), as of the start."""
+        return dict(self._pids)
+
+    def stop(self, reason: str = "shutdown") -> None:
+        """Asks for a graceful end and returns at once: what is in flight is finished, feeds are closed."""
+        if self._opened.wait(timeout=ASK_TIMEOUT_S):
+            super().stop(reason)
+        else:
+            self.kill()
 
     def kill(self) -> None:
         """Ends the crawl at once. With a JOBDIR it can be resumed."""
@@ -147,18 +210,6 @@ class Crawl:
         engine, self._is_killed = self._engine, True
         if engine is not None and not self._done.is_set():
             ray.kill(engine, no_restart=True)
-
-    def _ask(self, method: str, *args: Any, default: Any) -> Any:
-        """A call to the engine; ``default`` when the crawl has ended."""
-        import ray
-        from ray.exceptions import RayActorError
-
-        if self._done.is_set() or self._engine is None:
-            return default
-        try:
-            return ray.get(getattr(self._engine, method).remote(*args), timeout=60)
-        except RayActorError:
-            return default
 
     # Waiting.
 
@@ -230,17 +281,15 @@ class Crawl:
         return self._watch()
 
     def _watch(self) -> bool:
-        import msgspec
         import ray
         from ray.exceptions import RayActorError
 
-        from raycrawl.actors.record import Snapshot
+        from raycrawl.actors.record import decode_snapshot
 
-        decode = msgspec.msgpack.Decoder(Snapshot).decode
         snapshot = None
         while snapshot is None or not snapshot.finished:
             try:
-                snapshot = decode(ray.get(self._engine.watch.remote(WATCH_S)))
+                snapshot = decode_snapshot(ray.get(self._engine.watch.remote(WATCH_S)))
             except RayActorError:
                 return False
             self._take(snapshot)
@@ -256,18 +305,7 @@ class Crawl:
 
         for line in snapshot.logs:
             replay(line)
-        self._status = CrawlStatus(
-            state=snapshot.state if not snapshot.finished else "closed",
-            pages=snapshot.pages,
-            items=snapshot.items,
-            pages_per_s=snapshot.pages_per_s,
-            queued=snapshot.queued,
-            in_flight=snapshot.in_flight,
-            errors=snapshot.errors,
-            backout_reason=snapshot.backout_reason or None,
-            elapsed_s=snapshot.elapsed_s,
-            finish_reason=snapshot.finish_reason or None,
-        )
+        self._status = status_of(snapshot)
 
     def _conclude(self, snapshot: Snapshot) -> None:
         if snapshot.audit:
@@ -284,10 +322,12 @@ class Crawl:
     def _end(self) -> None:
         if self._engine is not None:
             self._dismiss()
+        from raycrawl.launch import remove_workdir
+
         if self._job is not None:
             self._job.close()
         elif not self._boot.spool:
-            _remove(self._boot.workdir)
+            remove_workdir(self._boot.workdir)
         if self.exit_code is None:
             self.exit_code = EXIT_FAILED
         with self._lock:
@@ -301,6 +341,22 @@ class Crawl:
 
         if ray.is_initialized():
             ray.kill(self._engine, no_restart=True)
+
+
+def status_of(snapshot: Snapshot) -> CrawlStatus:
+    """A snapshot of the engine's as the status that users see."""
+    return CrawlStatus(
+        state="closed" if snapshot.finished else snapshot.state,
+        pages=snapshot.pages,
+        items=snapshot.items,
+        pages_per_s=snapshot.pages_per_s,
+        queued=snapshot.queued,
+        in_flight=snapshot.in_flight,
+        errors=snapshot.errors,
+        backout_reason=snapshot.backout_reason or None,
+        elapsed_s=snapshot.elapsed_s,
+        finish_reason=snapshot.finish_reason or None,
+    )
 
 
 def _resolve(future: asyncio.Future[None]) -> None:
@@ -339,6 +395,8 @@ def crawl(
         UsageError: something is wrong with the arguments, settings or feeds; nothing was started.
         CrawlError: the crawl could not start or did not end well (only with ``wait``).
     """
+    from raycrawl.launch import start
+
     handle = start(
         spidercls,
         (spider_argv, spider_arguments),
@@ -351,115 +409,26 @@ def crawl(
     return handle.wait() if wait else handle
 
 
-def start(
-    spidercls: type[Spider],
-    spider_args: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), {}),
-    *,
-    settings: Mapping[str, Any] | Settings | None = None,
-    feeds: Mapping[str, Any] | None = None,
-    jobdir: str | os.PathLike[str] | None = None,
-    name: str | None = None,
-    address: str | None = None,
-) -> Crawl:
-    """``crawl(..., wait=False)`` for a spider whose arguments may have any names, also those of ``crawl``'s own."""
-    from raycrawl.crawler import Crawler
-    from raycrawl.preflight import check_crawl
+def attach(name: str, *, address: str | None = None) -> CrawlView:
+    """A view of a crawl that another process started on the cluster that this one belongs to (or joins).
 
-    crawler = Crawler(spidercls, dict(settings) if _is_plain(settings) else settings)  # type: ignore[arg-type]
-    if feeds is not None:
-        crawler.settings.set("FEEDS", {str(uri): dict(options or {}) for uri, options in feeds.items()}, "cmdline")
-    if jobdir is not None:
-        crawler.settings.set("JOBDIR", os.fspath(jobdir), "cmdline")
-    if crawler.settings.get("JOBDIR"):  # absolute: the actors' working directory is another
-        crawler.settings.set("JOBDIR", os.path.abspath(crawler.settings["JOBDIR"]), "cmdline")
-    crawler.prepare()
-    check_crawl(spidercls, crawler.settings, address)
-    return _launch(crawler, name, address, spider_args)
+    Args:
+        name: the crawl's (``crawl(name=...)``; by default the spider's); of several, the one that was started last.
+        address: of the Ray cluster, if this process has not joined it.
 
+    Raises: CrawlError when there is no such crawl.
+    """
+    from raycrawl.actors import cluster, wiring
 
-def _is_plain(settings: Any) -> bool:
-    from raycrawl.settings import BaseSettings
+    cluster.ensure_ray(address)
+    engine = wiring.find_engine(name)
+    if engine is None:
+        known = ", ".join(sorted(wiring.crawl_names())) or "none"
+        raise CrawlError(f"there is no crawl {name!r} on this cluster; running: {known}")
+    import ray
 
-    return settings is not None and not isinstance(settings, BaseSettings)
-
-
-def _launch(crawler: Any, name: str | None, address: str | None, spider_args: Any) -> Crawl:
-    from raycrawl.actors import cluster
-    from raycrawl.actors.process import Boot
-    from raycrawl.pipelines import ItemPipelineManager
-    from raycrawl.shipping import ship
-
-    settings, spidercls = crawler.settings, crawler.spidercls
-    spider = ship(spidercls, f"the spider {spidercls.__name__}")
-    shipped_settings = ship(settings, "the settings")
-    try:
-        pickle.dumps(spider_args)
-    except Exception as error:
-        raise UsageError(f"the spider's arguments cannot be sent to other processes: {error}") from error
-    is_own = cluster.ensure_ray(address or settings.get("RAY_ADDRESS"))
-    downloaders, scrapers = cluster.actor_counts(settings, cluster.cluster_cpus())
-    job = _open_job(settings, getattr(spidercls, "name", None) or spidercls.__name__)
-    workdir = str(job.path) if job is not None else _temporary_workdir()
-    boot = Boot(
-        name=name or getattr(spidercls, "name", None) or spidercls.__name__,
-        settings=shipped_settings,
-        spider=spider,
-        spider_args=spider_args,
-        feeds=_absolute(settings.getdict("FEEDS")),
-        workdir=workdir,
-        durable=job is not None,
-        paths=tuple(path or os.getcwd() for path in sys.path),
-        shards=settings.getint("SCHEDULER_SHARDS", 1),
-        downloaders=downloaders,
-        scrapers=scrapers,
-        batch_pages=settings.getint("BATCH_PAGES", 32),
-        batch_nbytes=settings.getint("BATCH_BYTES", 1_000_000),
-        batch_delay_s=settings.getfloat("BATCH_DELAY", 0.02),
-        concurrency=settings.getint("CONCURRENT_REQUESTS"),
-        spool=settings.getbool("ITEMS_SPOOL", True),
-        has_single_pipelines=bool(ItemPipelineManager.split(settings)[1]),
-    )
-    return Crawl(boot, job=job, options=cluster.actor_options(settings, is_own=is_own))
-
-
-def _open_job(settings: Any, spider: str) -> JobDir | None:
-    """The job directory, held by this process; None when there is none. Raises: UsageError when it cannot be used."""
-    from raycrawl.frontier.jobdir import JobDir, JobDirError
-
-    if not settings.get("JOBDIR"):
-        return None
-    matter = {name: str(settings.get(name)) for name in ("DUPEFILTER_CLASS", "REQUEST_FINGERPRINTER_CLASS")}
-    try:
-        shards = settings.getint("SCHEDULER_SHARDS")
-        return JobDir.open(settings["JOBDIR"], spider=spider, shards=shards, settings=matter)
-    except JobDirError as error:
-        raise UsageError(str(error)) from error
-
-
-def _temporary_workdir() -> str:
-    """A directory that goes with this process."""
-    temporary = tempfile.mkdtemp(prefix="raycrawl-")
-    atexit.register(_remove, temporary)
-    return temporary
-
-
-def _remove(path: str) -> None:
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def _absolute(feeds: Mapping[Any, Any]) -> dict[str, dict[str, Any]]:
-    """Feeds with their local paths made absolute: the actors' working directory is another."""
-    result: dict[str, dict[str, Any]] = {}
-    for uri, options in feeds.items():
-        text = str(uri)
-        is_local = "://" not in text and not text.startswith(("stdout:", "file:")) and text != "-"
-        result[os.path.join(os.getcwd(), text) if is_local else text] = dict(options)
-    return result
-
-
-def attach(name: str, *, address: str | None = None) -> Crawl:
-    """Attaches to a running crawl."""
-    raise CrawlError(f"no crawl {name!r} is known on this cluster")
+    known_as, workdir, has_spool = ray.get(engine.describe.remote())
+    return CrawlView(engine, known_as, workdir, has_spool=has_spool)
 
 
 class _CallableModule(types.ModuleType):

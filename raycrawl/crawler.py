@@ -286,8 +286,8 @@ def ensure_future(coroutine: Coroutine[Any, Any, _T]) -> asyncio.Future[_T]:
 
 def _start(crawler: Crawler, *args: Any, **kwargs: Any) -> Any:
     """The handle of the crawl that begins. Not by ``crawl()``, whose own arguments a spider's may be named like."""
-    from raycrawl.crawl import _launch
+    from raycrawl.launch import launch
     from raycrawl.preflight import check_crawl
 
     check_crawl(crawler.spidercls, crawler.settings)
-    return _launch(crawler, None, None, (args, kwargs))
+    return launch(crawler, None, None, (args, kwargs))

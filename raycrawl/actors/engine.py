@@ -162,7 +162,7 @@ class ExecutionEngine:
             self._died(peer, incarnation)
 
     def _died(self, peer: str, incarnation: int) -> None:
-        if self.core.state is State.CLOSED or self.crew.incarnation(peer) != incarnation:
+        if self.core.state is State.CLOSED or not self.crew.take_out(peer, incarnation):
             return
         logger.warning("%s has died: it is replaced, and what it held is leased again", peer)
         self.record.stats.inc_value(f"engine/actors_replaced/{peer.partition(':')[0]}")
@@ -231,7 +231,8 @@ class ExecutionEngine:
 
     def _send_batch(self, command: ev.SendBatch) -> None:
         blob = self._batches.pop((command.shard, command.downloader))
-        self.tasks.spawn(self._call_quietly(f"downloader:{command.downloader}", "fetch", blob, command.shard, command.seq))
+        downloader = f"downloader:{command.downloader}"
+        self.tasks.spawn(self._call_quietly(downloader, "fetch", blob, command.shard, command.seq))
 
     async def _call_quietly(self, peer: str, method: str, *args: Any) -> None:
         """A call whose loss is repaired when the peer's death is noticed."""
@@ -392,6 +393,24 @@ class ExecutionEngine:
     async def watch(self, timeout_s: float) -> bytes:
         """What has happened since the last call: log lines, status, the end. Answers within ``timeout_s``."""
         return await self.record.watch(timeout_s, self.core)
+
+    async def look(self) -> bytes:
+        """The crawl's numbers now, for whoever asks."""
+        return self.record.look(self.core)
+
+    async def state(self) -> str:
+        """The state's name."""
+        return self.core.state.value
+
+    async def describe(self) -> tuple[str, str, bool]:
+        """(name, work directory, whether it keeps the items)."""
+        return self.boot.name, self.boot.workdir, self.boot.spool
+
+    async def crawl_request(self, payload: bytes) -> None:
+        """Puts a request of the driver's (an encoded request) into the frontier; durable when it answers."""
+        from raycrawl.records import decode_request
+
+        await self.crawl(self.record.encode(decode_request(payload)))
 
     async def dismiss(self) -> None:
         """The driver has all that it wants: the remaining processes may end."""

@@ -53,6 +53,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     logs: list[LogLine]
 
 
+decode_snapshot = msgspec.msgpack.Decoder(Snapshot).decode
+
+
 class Record:
     """Owns the stats of record, the extensions of the engine's process and the log lines on their way to the driver.
 
@@ -227,6 +230,10 @@ class Record:
                 waiter.cancel()
         lines, self._lines = list(self._lines), deque(maxlen=LOG_LINES_KEPT)
         return msgspec.msgpack.encode(self._snapshot(core, lines))
+
+    def look(self, core: EngineCore) -> bytes:
+        """A Snapshot without log lines: those are the driver's."""
+        return msgspec.msgpack.encode(self._snapshot(core, []))
 
     def _snapshot(self, core: EngineCore, lines: list[LogLine]) -> Snapshot:
         get = self.stats.get_value

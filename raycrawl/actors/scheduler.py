@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import Any
@@ -160,7 +161,7 @@ class Scheduler(ActorProcess):
         """Counts by state and by slot, the oldest and the next requests, for ``Crawl.frontier()``."""
         from raycrawl.frontier.inspect import look
 
-        return look(self._frontier, limit)
+        return await asyncio.to_thread(look, self._frontier, limit)
 
     async def stop(self, deadline_s: float) -> None:
         """Closes the store."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,6 @@ from ray.exceptions import (
     ActorUnschedulableError,
     GetTimeoutError,
     RayActorError,
-    RayTaskError,
     WorkerCrashedError,
 )
 
@@ -37,6 +37,7 @@ CLASSES: dict[str, type[ActorProcess]] = {
     "sink": FeedSink,
 }
 MAX_CONCURRENCY = 1000  # calls that may be under way in one actor
+NAMESPACE = "raycrawl"
 RETRIES = 8
 FIRST_RETRY_S = 0.05
 
@@ -176,14 +177,30 @@ class RayActors:
 
 
 def start_engine(boot: Boot, options: dict[str, dict[str, Any]]) -> Any:
-    """Creates the engine actor; returns its handle."""
+    """Creates the engine actor, known in the cluster by the crawl's name and the time; returns its handle."""
     actor = _remote(ExecutionEngine).options(
-        num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=MAX_CONCURRENCY, **options.get("engine", {})
+        name=f"{boot.name}@{time.time_ns():020d}",
+        namespace=NAMESPACE,
+        num_cpus=0,
+        max_restarts=0,
+        max_task_retries=0,
+        max_concurrency=MAX_CONCURRENCY,
+        **options.get("engine", {}),
     )
     return actor.remote(boot, RayChannel(), RayActors(boot, options))
 
 
-def error_text(error: BaseException) -> str:
-    """The message of an error that crossed a process boundary, without Ray's own traceback."""
-    cause = error.cause if isinstance(error, RayTaskError) else error
-    return f"{type(cause).__name__}: {cause}"
+def _engines() -> list[str]:
+    actors = ray.util.list_named_actors(all_namespaces=True)
+    return sorted(actor["name"] for actor in actors if actor["namespace"] == NAMESPACE)
+
+
+def crawl_names() -> set[str]:
+    """The names of the crawls that run on this cluster."""
+    return {known_as.rpartition("@")[0] for known_as in _engines()}
+
+
+def find_engine(name: str) -> Any:
+    """The engine of the crawl ``name``, of several the one that was started last; None when there is none."""
+    found = [known_as for known_as in _engines() if known_as.rpartition("@")[0] == name]
+    return ray.get_actor(max(found), namespace=NAMESPACE) if found else None

@@ -50,7 +50,7 @@ def run_crawl(
     final = _spider_settings(spidercls, settings)
     check_crawl(spidercls, final, address)
     configure_logging(final)
-    from raycrawl.crawl import start
+    from raycrawl.launch import start
 
     code, _ = run_in_foreground(
         lambda: start(spidercls, ((), spider_arguments), settings=settings, address=address),
