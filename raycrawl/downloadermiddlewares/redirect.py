@@ -111,6 +111,8 @@ class BaseRedirectMiddleware:
                 redirected.meta.pop(key, None)
         if not redirected.meta.get("proxy"):
             headers.pop(b"Proxy-Authorization", None)
+        if source[1] != target[1] and redirected.meta.get("download_slot") == source[1]:
+            del redirected.meta["download_slot"]  # it is the old host's, and each host has its own
         if source != target:
             for name in _CREDENTIAL_HEADERS:
                 headers.pop(name, None)

@@ -236,6 +236,19 @@ def test_credentials_of_urls_stay_out_of_the_log(caplog: pytest.LogCaptureFixtur
     assert "hunter2" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("location", "slot", "expected"),
+    [
+        ("http://b.com/", "a.com", None),
+        ("https://a.com/", "a.com", "a.com"),
+        ("/y", "a.com", "a.com"),
+        ("http://b.com/", "mine", "mine"),
+    ],
+)
+def test_another_host_is_another_slot(location: str, slot: str, expected: str | None) -> None:
+    assert follow(302, location, meta={"download_slot": slot}).meta.get("download_slot") == expected
+
+
 # meta refresh
 
 
