@@ -118,7 +118,7 @@ class BaseRedirectMiddleware:
                 headers.pop(name, None)
             for key in _META_CREDENTIALS:
                 redirected.meta.pop(key, None)
-            if redirected.body:
+            if redirected.body or redirected.method not in ("GET", "HEAD"):
                 return self._as_get(redirected)
         return redirected
 

@@ -184,6 +184,11 @@ def test_other_methods(status: int, method: str, expected: str) -> None:
     assert follow(status, "/y", method=method).method == expected
 
 
+@pytest.mark.parametrize(("method", "expected"), [("HEAD", "HEAD"), ("POST", "GET"), ("PUT", "GET"), ("DELETE", "GET")])
+def test_no_page_makes_the_crawler_write_elsewhere(method: str, expected: str) -> None:
+    assert follow(307, "http://b.com/", method=method).method == expected
+
+
 # what must not travel
 
 
