@@ -336,7 +336,7 @@ class EngineCore:
     def _decide_shards(self, now_s: float) -> list[ev.Command]:
         # While a Downloader is replaced its slots have no owner: what is leased for them would come straight back.
         ownerless = any(kind == "downloader" for kind, _ in self.dead)
-        free = 0 if ownerless or self.needs_backout() else room(self.ledger, self.config.limits)
+        free = 0 if ownerless or self.needs_backout() else self._unasked_room()
         worth = [shard for shard in self.shards if shard.is_worth_a_call(free, now_s)]
         due = [shard for shard in worth if now_s >= self._due_s(shard)]
         commands: list[ev.Command] = []
@@ -350,6 +350,10 @@ class EngineCore:
         if waits and self.state is State.RUNNING:
             commands.append(ev.WakeUp(delay_s=min(waits) - now_s))
         return commands
+
+    def _unasked_room(self) -> int:
+        """The room that no shard has been asked to fill."""
+        return max(0, room(self.ledger, self.config.limits) - sum(shard.asked for shard in self.shards))
 
     def _live(self, shard: ShardView) -> list[bytes] | None:
         """Once a heartbeat, the shard is told all that is in flight, and repairs what does not agree."""

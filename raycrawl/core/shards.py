@@ -36,6 +36,11 @@ class ShardView:
         return self._call is not None
 
     @property
+    def asked(self) -> int:
+        """How many requests the call that is under way asks for."""
+        return self._call.n if self._call is not None else 0
+
+    @property
     def has_news(self) -> bool:
         """There is something that the shard must be told."""
         return bool(self._fetched or self._acks or self._released or self._lost)
