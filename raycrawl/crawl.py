@@ -308,7 +308,9 @@ class Crawl(CrawlView):
         self._status = status_of(snapshot)
 
     def _conclude(self, snapshot: Snapshot) -> None:
-        if snapshot.audit:
+        if snapshot.given_up:
+            self._fail(f"the crawl was given up ({snapshot.given_up}){self._how_to_resume()}", EXIT_RESUMABLE)
+        elif snapshot.audit:
             self._fail(snapshot.audit, EXIT_FAILED)
         elif snapshot.failed_feeds:
             self._fail("feeds could not be delivered: " + "; ".join(snapshot.failed_feeds), EXIT_RESUMABLE)

@@ -145,7 +145,7 @@ class Crew:
         await asyncio.gather(*(self._tell(peer, news) for peer in others))
 
     def take_out(self, name: str, incarnation: int) -> bool:
-        """An actor is dead; False when it was not in service (known to be dead, being replaced, or another incarnation)."""
+        """An actor is dead; False when it was not in service (known as dead, being replaced, another incarnation)."""
         member = self._members.get(name)
         if member is None or member.incarnation != incarnation or not member.is_open:
             return False

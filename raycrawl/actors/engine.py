@@ -50,6 +50,7 @@ class ExecutionEngine:
         self._wakeup = CallLaterOnce(lambda: self._handle(ev.TimePassed()))
         self._batches: dict[tuple[int, int], bytes] = {}
         self._poison: dict[int, bytes] = {}
+        self._full_since_s: float | None = None
         self._forgettable: list[bytes] = []
         self.core: EngineCore
 
@@ -121,6 +122,8 @@ class ExecutionEngine:
         kind, _, index = report.sender.partition(":")
         if self.record.take(report):
             self._tell_slots(report)
+            if report.disk_full is not None:
+                self._handle(ev.PressureChanged(cause="disk_full", source=report.sender, high=report.disk_full))
             if report.close_reason:
                 self._handle(ev.CloseRequested(reason=report.close_reason))
             if kind in ("downloader", "scraper"):
@@ -302,7 +305,19 @@ class ExecutionEngine:
         """The stats are at most a second old if this process is killed."""
         while self.core.state is not State.CLOSED:
             await asyncio.sleep(KEEP_STATS_S)
+            if self.core.pressure.disk_full:
+                self._watch_full_disk()
+                continue
+            self._full_since_s = None
             await self.record.remember(start_exhausted=self._start_is_over())
+
+    def _watch_full_disk(self) -> None:
+        """Gives up after DISK_FULL_TIMEOUT: what is durable stays, and the crawl can be resumed."""
+        now_s = time.monotonic()
+        self._full_since_s = self._full_since_s or now_s
+        if now_s - self._full_since_s >= self.record.disk_full_timeout_s:
+            logger.error("The disk has been full for %.0f s: the crawl is given up", now_s - self._full_since_s)
+            self.record.give_up("disk_full")
 
     def _start_is_over(self) -> bool:
         return self.core.start.exhausted and not self.core.start.pulling
@@ -319,6 +334,9 @@ class ExecutionEngine:
             return
         assert isinstance(health, Health)
         self.record.note_health(name, health)
+        is_high = health.memory_percent >= self.record.memory_backout_percent
+        if is_high != (health.node in self.core.pressure.memory_high):
+            self._handle(ev.PressureChanged(cause="memory", source=health.node, high=is_high))
         if health.tick_age_s > self.record.scraper_timeout_s and kind == "scraper":
             logger.error("%s has been in %s for %.0f s: it is replaced", name, health.busy_with, health.tick_age_s)
             self._died(name, incarnation)

@@ -62,17 +62,18 @@ class FeedSink(ActorProcess):
         """Takes the items of some pages; committed when it answers."""
         batch = _decode(blob)
         if self._spool is not None:
-            self._spool.write(batch)
+            spool = self._spool
+            await self._with_room(lambda: spool.write(batch))
         if self._writer is None:
             return
         decode, heads = self._codec.decode, batch.heads
-        self._writer.write(
-            [
-                (self._part_id(page_id, part), [decode(heads[head] + body)[0] for head, body in items])
-                for page_id, part, items in batch.parts
-            ]
-        )
-        self._writer.commit()
+        writer = self._writer
+        pages = [
+            (self._part_id(page_id, part), [decode(heads[head] + body)[0] for head, body in items])
+            for page_id, part, items in batch.parts
+        ]
+        await self._with_room(lambda: writer.write(pages))
+        await self._with_room(self._writer.commit)
         self._count(self._writer.take_stats())
 
     def _part_id(self, page_id: bytes, part: int) -> bytes:

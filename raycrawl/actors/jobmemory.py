@@ -24,6 +24,7 @@ class JobMemory:
         self._state = JobState(Path(workdir) / "state")
         self._written: dict[str, bytes] = {}
         self._lock = threading.Lock()
+        self._is_failing = False
 
     def load(self, name: str, default: Any) -> Any:
         """The value of ``name``; ``default`` when there is none, or (with a warning) when it is damaged."""
@@ -48,5 +49,8 @@ class JobMemory:
             try:
                 self._state.put(name, raw)
                 self._written[name] = raw
+                self._is_failing = False
             except OSError as error:
-                logger.warning("the job's %s could not be kept: %s", name, error)
+                if not self._is_failing:
+                    logger.warning("the job's %s could not be kept: %s", name, error)
+                self._is_failing = True

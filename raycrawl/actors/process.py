@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import pickle
 import sys
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from raycrawl import signals
 from raycrawl.actors.channel import Channel
 from raycrawl.actors.logs import LogShip
 from raycrawl.actors.loop import Tasks
+from raycrawl.actors.nodememory import rss_nbytes, used_percent
 from raycrawl.actors.outbox import Outbox
 from raycrawl.actors.reporter import Reporter
 from raycrawl.core.engine import SUSPECT_ATTEMPTS
 from raycrawl.core.facade import EngineStatus, ExecutionEngine
 from raycrawl.core.messages import RequestRecord
+from raycrawl.frontier.store import FrontierFullError
 
 if TYPE_CHECKING:
     from raycrawl.crawler import Crawler
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 TICK_S = 0.5
+DISK_RETRY_S = 0.5
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +94,8 @@ class Health:
     tick_age_s: float
     known: frozenset[bytes] = frozenset()
     rss_nbytes: int = 0
+    node: str = ""
+    memory_percent: float = 0.0
     busy_with: str = ""
 
 
@@ -196,7 +203,37 @@ class ActorProcess:
                 break
             except RuntimeError:  # a container changed while it was copied from this thread: once more
                 continue
-        return Health(time.monotonic() - self.pulse.at_s, known, _rss_nbytes(), self.pulse.busy_with)
+        return Health(
+            tick_age_s=time.monotonic() - self.pulse.at_s,
+            known=known,
+            rss_nbytes=rss_nbytes(),
+            node=os.uname().nodename,
+            memory_percent=used_percent(),
+            busy_with=self.pulse.busy_with,
+        )
+
+    async def _with_room(self, write: Callable[[], T]) -> T:
+        """Calls ``write`` until the disk has room for it: the crawl waits, and loses nothing.
+
+        ``write`` MUST be repeatable: it raises FrontierFullError, or OSError with ENOSPC, when nothing was written.
+        """
+        is_full = False
+        while True:
+            try:
+                result = write()
+                break
+            except (FrontierFullError, OSError) as error:
+                if isinstance(error, OSError) and error.errno != errno.ENOSPC:
+                    raise
+                if not is_full:
+                    is_full = True
+                    logger.error("The disk of %s is full: the crawl pauses until there is room", self.boot.workdir)
+                    self.reporter.disk_full(True)
+            await asyncio.sleep(DISK_RETRY_S)
+        if is_full:
+            logger.warning("There is room on the disk of %s again: the crawl goes on", self.boot.workdir)
+            self.reporter.disk_full(False)
+        return result
 
     async def stop(self, deadline_s: float) -> None:
         """Finishes what is under way (up to ``deadline_s`` seconds) and reports it."""
@@ -294,11 +331,3 @@ def first_delay_s(settings: Any) -> float:
     if settings.getbool("AUTOTHROTTLE_ENABLED"):
         delay_s = max(delay_s, settings.getfloat("AUTOTHROTTLE_START_DELAY"))
     return delay_s
-
-
-def _rss_nbytes() -> int:
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * 4096
-    except OSError:
-        return 0

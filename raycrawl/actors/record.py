@@ -48,6 +48,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     backout_reason: str
     finish_reason: str
     finished: bool
+    given_up: str
     failed_feeds: list[str]
     audit: str
     logs: list[LogLine]
@@ -70,6 +71,9 @@ class Record:
         self.finished = asyncio.Event()
         self.failed_feeds: list[str] = []
         self.audit = ""
+        self.memory_backout_percent = crawler.settings.getfloat("MEMORY_BACKOUT_PERCENT", 95.0)
+        self.disk_full_timeout_s = crawler.settings.getfloat("DISK_FULL_TIMEOUT", 3600.0)
+        self.given_up = ""
         self.scraper_timeout_s = crawler.settings.getfloat("SCRAPER_TIMEOUT", 180.0)
         self._lines: deque[LogLine] = deque(maxlen=LOG_LINES_KEPT)
         self._news = asyncio.Event()
@@ -249,7 +253,8 @@ class Record:
             pages_per_s=self._rate(pages, now_s),
             elapsed_s=now_s - self._started_s,
             backout_reason=reason.value if reason else "",
-            finish_reason=core.close_reason if core.state is State.CLOSED else "",
+            finish_reason=self.given_up or (core.close_reason if core.state is State.CLOSED else ""),
+            given_up=self.given_up,
             finished=self.finished.is_set(),
             failed_feeds=self.failed_feeds,
             audit=self.audit,
@@ -263,6 +268,12 @@ class Record:
             self._rates.popleft()
         then_s, before = self._rates[0]
         return (pages - before) / (now_s - then_s) if now_s > then_s else 0.0
+
+    def give_up(self, reason: str) -> None:
+        """Ends the crawl where it stands, resumable: nothing is closed, what is durable stays as it is."""
+        self.given_up = reason
+        self.stats.set_value("finish_reason", reason)
+        self.finished.set()
 
     def set_status(self, status: EngineStatus) -> None:
         """The status that components of this process see."""

@@ -57,6 +57,7 @@ class Reporter:
         self._events: list[tuple[str, bytes]] = []
         self._close_reason = ""
         self._alone: bytes | None = None
+        self._disk_full: bool | None = None
         self._in_message: list[bytes] = []
         self.waiting: Callable[[], int] = int
         self.sink_lag: Callable[[], int] = int
@@ -105,6 +106,11 @@ class Reporter:
         """From here on this process works on a suspect, which is to blame if it dies; b"": it no longer does."""
         self._alone = page_id
         await self.flush()
+
+    def disk_full(self, is_full: bool) -> None:
+        """This process's store has no room, or has some again."""
+        self._disk_full = is_full
+        self._timer.now()
 
     def unreported(self) -> list[bytes]:
         """Ids of pages whose end the engine may not have heard of yet."""
@@ -161,6 +167,7 @@ class Reporter:
             logs=self._logs,
             events=self._events,
             alone=self._alone,
+            disk_full=self._disk_full,
             close_reason=self._close_reason,
             waiting=self.waiting(),
             sink_lag_nbytes=self.sink_lag(),
@@ -168,7 +175,7 @@ class Reporter:
         self._in_message = [*(ack.id for ack in self._acks), *(p.id for p in self._fetched), *self._released]
         self._fetched, self._acks, self._released, self._slots = [], [], [], []
         self._logs, self._events, self._touched, self._close_reason = [], [], set(), ""
-        self._alone = None
+        self._alone = self._disk_full = None
         return report
 
     def _stats(self) -> bytes:

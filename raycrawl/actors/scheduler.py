@@ -44,7 +44,9 @@ class Scheduler(ActorProcess):
         self._frontier.reconcile(set(live or ()), now_s=time.time())
         self._dupefilter = self._custom_dupefilter()
         self._last = LeaseReply(0, [], 0)
-        self._incarnations: dict[int, int] = {}
+        interval_s = self._sync_interval_s()
+        self._syncs_always = interval_s == 0.0
+        self._syncer = asyncio.get_running_loop().create_task(self._sync(interval_s)) if interval_s else None
 
     def _open_frontier(self) -> Frontier:
         from raycrawl.frontier.jobdir import shard_path
@@ -60,6 +62,19 @@ class Scheduler(ActorProcess):
         )
         self._store = RocksStore(shard_path(self.boot.workdir, self.index))
         return Frontier(self._store, policy)
+
+    def _sync_interval_s(self) -> float | None:
+        """FRONTIER_SYNC: how often what was written is flushed to the disk itself; None: never, 0: always."""
+        value = self.crawler.settings.get("FRONTIER_SYNC", "never")
+        if value in (None, "never", False):
+            return None
+        return 0.0 if value == "always" else float(value)
+
+    async def _sync(self, interval_s: float) -> None:
+        """Makes writes survive a loss of power, at most ``interval_s`` late; a process kill they survive anyway."""
+        while True:
+            await asyncio.sleep(interval_s)
+            await self._with_room(self._store.sync)
 
     def _custom_dupefilter(self) -> Any:
         """A DUPEFILTER_CLASS of the user's; None when the seen-set does its work (the default, and BaseDupeFilter)."""
@@ -77,7 +92,7 @@ class Scheduler(ActorProcess):
         """Takes requests in; the indexes of those that are known. Durable when it answers."""
         records = _decode_records(blob)
         if self._dupefilter is None:
-            return self._frontier.enqueue(records, now_s=time.time())
+            return await self._enqueue(records)
         from raycrawl.records import decode_request
 
         kept: list[int] = []
@@ -86,8 +101,15 @@ class Scheduler(ActorProcess):
             if request.dont_filter or not self._dupefilter.request_seen(request):
                 kept.append(index)
         duplicates = set(range(len(records))) - set(kept)
-        again = self._frontier.enqueue([records[index] for index in kept], now_s=time.time())
+        new = [records[index] for index in kept]
+        again = await self._enqueue(new)
         return sorted(duplicates | {kept[index] for index in again})
+
+    async def _enqueue(self, records: list[RequestRecord]) -> list[int]:
+        duplicates = await self._with_room(lambda: self._frontier.enqueue(records, now_s=time.time()))
+        if self._syncs_always:
+            await self._with_room(self._store.sync)
+        return duplicates
 
     async def next_requests(self, blob: bytes) -> bytes:
         """Takes in what has ended, and leases up to ``n`` requests."""
@@ -95,14 +117,7 @@ class Scheduler(ActorProcess):
         if request.seq == self._last.seq:
             return _encode(self._last)
         frontier, now_s = self._frontier, time.time()
-        if request.released:
-            frontier.release(request.released, infrastructure=False)
-        if request.lost:
-            frontier.release(request.lost, infrastructure=True)
-        if request.fetched:
-            frontier.fetched(request.fetched)
-        if request.acks:
-            frontier.ack(request.acks)
+        await self._with_room(lambda: self._take_news(request))
         if request.live is not None:
             repaired = frontier.reconcile(set(request.live), now_s=now_s)
             if repaired:
@@ -115,6 +130,18 @@ class Scheduler(ActorProcess):
             self._poisoned(),
         )
         return _encode(self._last)
+
+    def _take_news(self, request: LeaseRequest) -> None:
+        """What has ended; repeatable."""
+        frontier = self._frontier
+        if request.acks:
+            frontier.ack(request.acks)
+        if request.released:
+            frontier.release(request.released, infrastructure=False)
+        if request.lost:
+            frontier.release(request.lost, infrastructure=True)
+        if request.fetched:
+            frontier.fetched(request.fetched)
 
     def _lease(self, n: int, now_s: float) -> list[LeaseBatch]:
         leases = self._frontier.lease(n, now_s=now_s, owners=self.boot.downloaders)
@@ -166,6 +193,8 @@ class Scheduler(ActorProcess):
     async def stop(self, deadline_s: float) -> None:
         """Closes the store."""
         await super().stop(deadline_s)
+        if self._syncer is not None:
+            self._syncer.cancel()
         if self._dupefilter is not None:
             self._dupefilter.close("finished")
         self._store.close()

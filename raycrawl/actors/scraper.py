@@ -40,7 +40,7 @@ class PageWork:
     Invariant: ``ended`` is called once, when the callback has finished and nothing of the page is on its way any more.
     """
 
-    __slots__ = ("_ended", "_pending", "id", "is_private", "items", "outcome", "requests",
+    __slots__ = ("_ended", "_pending", "id", "is_private", "is_start", "items", "outcome", "requests",
                  "uncounted")  # fmt: skip
 
     def __init__(self, page_id: bytes, ended: Any) -> None:
@@ -49,6 +49,7 @@ class PageWork:
         self.items = 0
         self.outcome = Outcome.DONE
         self.is_private: bool | None = None  # None: its requests come from no page
+        self.is_start = False
         self.uncounted = 0
         self._pending = 1
         self._ended = ended
@@ -242,7 +243,8 @@ class Scraper(CrawlProcess):
         except ValueError as error:
             crawler.stats.inc_value("scheduler/unserializable")
             raise ValueError(f"{request} cannot be scheduled: {error}") from error
-        self.outbox.add(RequestRecord(identity, self._records.slot_key(request), request.priority, payload), work)
+        slot = self._records.slot_key(request)
+        self.outbox.add(RequestRecord(identity, slot, request.priority, payload, work.is_start), work)
 
     def _filtered(self, request: Request) -> None:
         crawler = self.crawler
@@ -337,6 +339,7 @@ class Scraper(CrawlProcess):
             rest.count += 1
             # An id of its own for each output: a start() that runs again after a fault is recognised one by one.
             work = PageWork(b"start:%d" % start.given, rest.wrap(self._count_items))
+            work.is_start = True
             exhausted = await self._take_start(task, work)
             work.release()
         self.outbox.flush()

@@ -134,7 +134,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``acks`` MUST come only after the children of the page are durable and its items committed. ``stats`` and ``events``
     are pickled by the sender and applied once for each (sender, incarnation, seq). ``waiting`` is how many requests sit
-    in slots whose delay has not passed: they do not count against the crawl's concurrency.
+    in slots whose delay has not passed: they do not count against the crawl's concurrency. ``disk_full``: the sender's
+    store has no room (True), or has some again (False).
     """
 
     sender: str
@@ -152,3 +153,4 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     close_reason: str = ""
     sink_lag_nbytes: int = 0
     waiting: int = 0
+    disk_full: bool | None = None
