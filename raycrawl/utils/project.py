@@ -1,130 +1,137 @@
-"""The project that the current folder belongs to: its settings and its data folder."""
+"""What the current folder's project says: its settings, the place for its data; and which projects a folder holds."""
 
 from __future__ import annotations
 
-import importlib
+import logging
 import os
 import warnings
 from collections.abc import Iterable, Iterator
-from configparser import NoOptionError, NoSectionError
+from importlib import import_module
 from pathlib import Path
 
 from raycrawl.exceptions import NotConfigured
 from raycrawl.settings import Settings
 from raycrawl.utils.conf import closest_scrapy_cfg, get_config, init_env
 
-ENVVAR = "SCRAPY_SETTINGS_MODULE"
-DATADIR_CFG_SECTION = "datadir"
+logger = logging.getLogger(__name__)
 
-# Environment variables that start with SCRAPY_ and are no settings.
-_NO_SETTINGS = frozenset({"SCRAPY_CHECK", "SCRAPY_PROJECT", "SCRAPY_PYTHON_SHELL", ENVVAR})
+_CFG = "scrapy.cfg"
+_DATA_FOLDER = ".scrapy"
+_VENV_MARK = "pyvenv.cfg"  # every virtual environment has one (PEP 405)
+_VARIABLE_PREFIX = "SCRAPY_"
+_MODULE_VARIABLE = "SCRAPY_SETTINGS_MODULE"
+# What these variables say is no setting: they choose the project, or steer a command.
+_STEERING_VARIABLES = (_MODULE_VARIABLE, "SCRAPY_PROJECT", "SCRAPY_PYTHON_SHELL", "SCRAPY_CHECK")
+
+
+def get_project_settings() -> Settings:
+    """The defaults, with the project's settings module and the environment's ``SCRAPY_NAME`` variables over them.
+
+    Without a project, only the variables are added.
+
+    Raises:
+        ImportError: there is no such settings module (it may raise anything else, too).
+    """
+    if not os.environ.get(_MODULE_VARIABLE):
+        init_env(os.environ.get("SCRAPY_PROJECT", "default"))
+    settings = Settings()
+    if module_path := os.environ.get(_MODULE_VARIABLE):
+        settings.setmodule(module_path, priority="project")
+    for variable, value in os.environ.items():
+        if variable.startswith(_VARIABLE_PREFIX) and variable not in _STEERING_VARIABLES:
+            settings.set(variable.removeprefix(_VARIABLE_PREFIX), value, priority="project")
+    return settings
 
 
 def inside_project() -> bool:
-    """Whether there is a project: a settings module that can be imported, or a ``scrapy.cfg`` here or above."""
-    module = os.environ.get(ENVVAR)
-    if module is not None:
-        try:
-            importlib.import_module(module)
-        except ImportError as error:
-            warnings.warn(f"cannot import the settings module {module}: {error}", stacklevel=2)
-        else:
-            return True
-    return bool(closest_scrapy_cfg())
+    """True where a project is: in its folder or below it, or anywhere when the environment names its settings.
+
+    Warns when the module that the environment names cannot be imported.
+    """
+    return _has_settings_module() or closest_scrapy_cfg() != ""
+
+
+def _has_settings_module() -> bool:
+    module_path = os.environ.get(_MODULE_VARIABLE, "")
+    if not module_path:
+        return False
+    try:
+        import_module(module_path)
+    except ImportError as error:
+        warnings.warn(f"{_MODULE_VARIABLE} is {module_path!r}, which cannot be imported: {error}", stacklevel=3)
+        return False
+    return True
 
 
 def project_data_dir(project: str = "default") -> str:
-    """The folder for the project's data, made when it does not exist.
+    """The project's folder for data; it is there when this returns.
 
-    It is what ``scrapy.cfg`` says in its section ``[datadir]``, else ``.scrapy`` beside that file.
+    Args:
+        project: the option of ``[datadir]`` in ``scrapy.cfg`` that may name the folder. Without it, the folder is
+            ``.scrapy``, next to ``scrapy.cfg``.
 
     Raises:
-        NotConfigured: there is no project.
+        NotConfigured: this is not inside a project, or nothing says where its data are.
     """
     if not inside_project():
-        raise NotConfigured("there is no project here")
-    try:
-        folder = Path(get_config().get(DATADIR_CFG_SECTION, project))
-    except (NoSectionError, NoOptionError):
-        cfg = closest_scrapy_cfg()
-        if not cfg:
-            raise NotConfigured("there is no scrapy.cfg here or above to say where the data folder is") from None
-        folder = (Path(cfg).parent / ".scrapy").resolve()
+        raise NotConfigured("the data folder is part of a project, and the current folder belongs to none")
+    named = get_config().get("datadir", project, fallback=None)
+    if named is not None:
+        folder = Path(named)
+    elif cfg := closest_scrapy_cfg():
+        folder = Path(cfg).with_name(_DATA_FOLDER)
+    else:
+        raise NotConfigured(f"no {_CFG} in the current folder or above it: where the project's data are is unknown")
     folder.mkdir(parents=True, exist_ok=True)
     return str(folder)
 
 
 def data_path(path: str | os.PathLike[str], createdir: bool = False) -> str:
-    """``path``, a relative one inside the data folder of the project (``.scrapy`` without one).
+    """Where the data called ``path`` are: in the project's data folder, without a project in ``.scrapy`` here.
 
     Args:
-        createdir: make that folder when it does not exist.
+        path: relative to that folder. An absolute path stays as it is.
+        createdir: make a folder of that name, unless there is one.
     """
     found = Path(path)
     if not found.is_absolute():
-        found = Path(project_data_dir() if inside_project() else ".scrapy", path)
+        found = Path(project_data_dir() if inside_project() else _DATA_FOLDER, found)
     if createdir:
         found.mkdir(parents=True, exist_ok=True)
     return str(found)
 
 
-def get_project_settings() -> Settings:
-    """The settings of the project that the current folder belongs to; the defaults where there is none.
-
-    ``SCRAPY_NAME`` environment variables are settings, too.
-    """
-    if ENVVAR not in os.environ:
-        init_env(os.environ.get("SCRAPY_PROJECT", "default"))
-    settings = Settings()
-    module = os.environ.get(ENVVAR)
-    if module:
-        settings.setmodule(module, priority="project")
-    from_environment = {
-        name.removeprefix("SCRAPY_"): value
-        for name, value in os.environ.items()
-        if name.startswith("SCRAPY_") and name not in _NO_SETTINGS
-    }
-    settings.setdict(from_environment, priority="project")
-    return settings
-
-
 def find_projects(
-    path: str | os.PathLike[str] = ".",
-    *,
-    max_depth: int | None = None,
-    ignored_dirs: Iterable[str] = (),
+    path: str | os.PathLike[str] = ".", *, max_depth: int | None = None, ignored_dirs: Iterable[str] = ()
 ) -> Iterator[Path]:
-    """The folders of all projects (those with a ``scrapy.cfg``) in ``path`` and below it.
+    """Search ``path`` and what is below it for projects: folders with a ``scrapy.cfg``.
 
-    It does not look inside projects, hidden folders, virtual environments (``pyvenv.cfg``) and ``ignored_dirs``.
+    The search goes neither into projects (none is expected within another) nor into hidden folders, virtual
+    environments and links to folders. Folders that cannot be read are logged and left out.
 
     Args:
-        max_depth: how far down to look: 0 is ``path`` alone; None is no limit.
-        ignored_dirs: names of folders.
+        max_depth: levels below ``path`` that are searched; 0 looks at ``path`` only, None at all of them.
+        ignored_dirs: names of further folders that are left out, at any level.
+
+    Yields:
+        The folders, each beginning with ``path``, in alphabetical order.
     """
-    skipped = frozenset(ignored_dirs)
-    level = [Path(path)]
-    depth = 0
-    while level:
-        below: list[Path] = []
-        for folder in level:
-            if (folder / "scrapy.cfg").is_file():
-                yield folder
-            elif not (folder / "pyvenv.cfg").is_file():
-                below.extend(_folders_in(folder, skipped))
-        if max_depth is not None and depth >= max_depth:
-            return
-        level = below
-        depth += 1
+    start = Path(path)
+    left_out = frozenset(ignored_dirs)
+    for place, below, files in os.walk(start, onerror=_say_unreadable):
+        folder = Path(place)
+        depth = len(folder.parts) - len(start.parts)
+        if _CFG in files:  # also when the project's folder is its virtual environment
+            yield folder
+            below.clear()
+        elif _VENV_MARK in files or (max_depth is not None and depth >= max_depth):
+            below.clear()
+        else:
+            below[:] = sorted(name for name in below if not name.startswith(".") and name not in left_out)
 
 
-def _folders_in(folder: Path, skipped: frozenset[str]) -> list[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:
-        return []  # one that may not be read holds no project for us
-    return [
-        entry
-        for entry in entries
-        if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith(".") and entry.name not in skipped
-    ]
+def _say_unreadable(error: OSError) -> None:
+    logger.warning("No projects are looked for in %s: %s", error.filename, error.strerror)
+
+
+__all__ = ["data_path", "find_projects", "get_project_settings", "inside_project", "project_data_dir"]
