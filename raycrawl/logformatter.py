@@ -1,28 +1,25 @@
-"""The log messages of what happens to requests and items. Subclass and set ``LOG_FORMATTER`` to change them."""
+"""What the log says when a page, an item or an error comes along.
+
+The setting ``LOG_FORMATTER`` names the class that words it.
+"""
 
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, Any, Self, TypedDict
+
+from raycrawl.failure import Failure
+from raycrawl.urls import without_credentials
+from raycrawl.utils.python import global_object_name
 
 if TYPE_CHECKING:
     from raycrawl.crawler import Crawler
-    from raycrawl.failure import Failure
     from raycrawl.http import Request, Response
     from raycrawl.spiders import Spider
 
-SCRAPEDMSG = "Scraped from %(src)s" + os.linesep + "%(item)s"
-DROPPEDMSG = "Dropped: %(exception)s" + os.linesep + "%(item)s"
-CRAWLEDMSG = "Crawled (%(status)s) %(request)s%(request_flags)s (referer: %(referer)s)%(response_flags)s"
-ITEMERRORMSG = "Error processing %(item)s"
-SPIDERERRORMSG = "Spider error processing %(request)s (referer: %(referer)s)"
-DOWNLOADERRORMSG_SHORT = "Error downloading %(request)s"
-DOWNLOADERRORMSG_LONG = "Error downloading %(request)s: %(errmsg)s"
-
 
 class LogFormatterResult(TypedDict):
-    """A log message: level, %-format and its arguments."""
+    """One entry for the log: its level, and a text with ``%(name)s`` for what ``args`` holds."""
 
     level: int
     msg: str
@@ -30,92 +27,114 @@ class LogFormatterResult(TypedDict):
 
 
 class LogFormatter:
-    """Makes the message for each event. A method that returns None logs nothing."""
+    """Words the log entries of a crawl.
+
+    Each method is asked when its event happens and returns the entry, or None for none. To change entries, derive a
+    class, and name it in ``LOG_FORMATTER``. ``args`` holds the objects themselves: they become text only if the entry
+    is written.
+    """
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        """An instance for ``crawler``."""
+        """The formatter of a crawl. A derived class finds the crawl's settings in ``crawler``."""
         return cls()
 
     def crawled(self, request: Request, response: Response, spider: Spider | None) -> LogFormatterResult | None:
-        """A page was crawled."""
-        from raycrawl.utils.request import referer_str
-
-        flags = getattr(response, "flags", None)
-        return {
-            "level": logging.DEBUG,
-            "msg": CRAWLEDMSG,
-            "args": {
-                "status": response.status,
-                "request": request,
-                "request_flags": f" {request.flags!s}" if request.flags else "",
-                "referer": referer_str(request),
-                "response_flags": f" {flags!s}" if flags else "",
-                "flags": f" {flags!s}" if flags else "",
-            },
-        }
+        """The answer to ``request`` has come. The flags of both are shown when there are any."""
+        text = ["Crawled (%(status)s) %(request)s", "(referer: %(referer)s)"]
+        if request.flags:
+            text.insert(1, "%(request_flags)s")
+        if response.flags:
+            text.append("%(response_flags)s")
+        return _entry(
+            logging.DEBUG,
+            " ".join(text),
+            status=response.status,
+            request=request,
+            referer=_referer_of(request),
+            request_flags=request.flags,
+            response_flags=response.flags,
+        )
 
     def scraped(self, item: Any, response: Any, spider: Spider | None) -> LogFormatterResult | None:
-        """An item passed the pipelines. ``response`` may be a Failure, or None for one of ``start()``."""
-        from raycrawl.failure import Failure
-        from raycrawl.utils.python import global_object_name
+        """``item`` has come out of the last pipeline.
 
-        if response is None:
-            source: Any = "start()" if spider is None else global_object_name(spider.start)
-        elif isinstance(response, Failure):
-            source = response.getErrorMessage()
-        else:
-            source = response
-        return {"level": logging.DEBUG, "msg": SCRAPEDMSG, "args": {"src": source, "item": item}}
+        Args:
+            response: the page that it is from; the Failure, when an errback made it; None, when ``start()`` did.
+        """
+        return _entry(logging.DEBUG, "Scraped from %(src)s\n%(item)s", src=_origin(response, spider), item=item)
 
     def dropped(
         self, item: Any, exception: BaseException, response: Any, spider: Spider | None
     ) -> LogFormatterResult | None:
-        """A pipeline dropped an item: at the exception's ``log_level``, else at ``DEFAULT_DROPITEM_LOG_LEVEL``."""
+        """A pipeline does not let ``item`` pass.
+
+        The level is that of the ``DropItem``, or what ``DEFAULT_DROPITEM_LOG_LEVEL`` says.
+
+        Raises:
+            ValueError: that is no level.
+        """
         level = getattr(exception, "log_level", None)
         if level is None:
-            settings = getattr(spider, "settings", None) if spider is not None else None
-            level = "WARNING" if settings is None else settings.get("DEFAULT_DROPITEM_LOG_LEVEL", "WARNING")
-        return {"level": level_number(level), "msg": DROPPEDMSG, "args": {"exception": exception, "item": item}}
+            level = _default_drop_level(spider)
+        return _entry(_level_number(level), "Dropped: %(exception)s\n%(item)s", exception=exception, item=item)
 
     def item_error(
         self, item: Any, exception: BaseException, response: Any, spider: Spider | None
     ) -> LogFormatterResult | None:
-        """A pipeline raised an exception."""
-        return {"level": logging.ERROR, "msg": ITEMERRORMSG, "args": {"item": item}}
+        """A pipeline failed on ``item``; the traceback is logged with the entry."""
+        return _entry(logging.ERROR, "Error processing %(item)s", item=item)
 
     def spider_error(
         self, failure: Failure, request: Request, response: Any, spider: Spider | None
     ) -> LogFormatterResult | None:
-        """A callback or errback raised an exception."""
-        from raycrawl.utils.request import referer_str
-
-        return {
-            "level": logging.ERROR,
-            "msg": SPIDERERRORMSG,
-            "args": {"request": request, "referer": referer_str(request)},
-        }
+        """The spider's code failed on the answer to ``request``; the traceback is logged with the entry."""
+        text = "Spider error processing %(request)s (referer: %(referer)s)"
+        return _entry(logging.ERROR, text, request=request, referer=_referer_of(request))
 
     def download_error(
         self, failure: Failure, request: Request, spider: Spider | None, errmsg: str | None = None
     ) -> LogFormatterResult | None:
-        """A download failed; ``errmsg`` says how, when that is known."""
-        args: dict[str, Any] = {"request": request}
-        if errmsg:
-            args["errmsg"] = errmsg
-        message = DOWNLOADERRORMSG_LONG if errmsg else DOWNLOADERRORMSG_SHORT
-        return {"level": logging.ERROR, "msg": message, "args": args}
+        """There is no answer to ``request``. ``errmsg`` tells why, if that is known."""
+        if not errmsg:
+            return _entry(logging.ERROR, "Error downloading %(request)s", request=request)
+        return _entry(logging.ERROR, "Error downloading %(request)s: %(errmsg)s", request=request, errmsg=errmsg)
 
 
-def level_number(level: str | int) -> int:
-    """The number of a log level that is given by name or number.
+def _entry(level: int, msg: str, **args: Any) -> LogFormatterResult:
+    return LogFormatterResult(level=level, msg=msg, args=args)
 
-    Raises:
-        ValueError: no such level.
-    """
+
+def _referer_of(request: Request) -> str | None:
+    header = request.headers.get(b"Referer")
+    # A spider may have set the header itself, to an address with a password.
+    return None if header is None else without_credentials(header.decode("utf-8", errors="replace"))
+
+
+def _origin(response: Any, spider: Spider | None) -> Any:
+    if isinstance(response, Failure):
+        return response.getErrorMessage()
+    if response is not None:
+        return response
+    return "start()" if spider is None else global_object_name(spider.start)
+
+
+def _default_drop_level(spider: Spider | None) -> str | int:
+    # A spider outside a crawl has no settings.
+    settings = getattr(spider, "settings", None)
+    level: str | int | None = None if settings is None else settings.get("DEFAULT_DROPITEM_LOG_LEVEL")
+    return logging.WARNING if level is None else level
+
+
+def _level_number(level: str | int) -> int:
     if isinstance(level, int):
         return level
+    if level.isdecimal():
+        return int(level)
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
-        raise ValueError(f"{level!r} is not a log level")
+        raise ValueError(f"an item was dropped at the log level {level!r}, which does not exist")
     return number
+
+
+__all__ = ["LogFormatter", "LogFormatterResult"]

@@ -258,6 +258,11 @@ class TestLogFormatter:
         _, text = self.text(self.formatter.crawled(request, response, None))
         assert text == "Crawled (200) <GET http://a.example/> ['f'] (referer: http://b.example/) ['cached']"
 
+    def test_passwords_of_a_referer_are_left_out(self) -> None:
+        request = Request("http://a.example/", headers={"Referer": "http://me:secret@b.example/x"})
+        _, text = self.text(self.formatter.crawled(request, self.response, None))
+        assert text.endswith("(referer: http://b.example/x)")
+
     def test_scraped(self) -> None:
         level, text = self.text(self.formatter.scraped({"a": 1}, self.response, None))
         assert level == logging.DEBUG
@@ -280,6 +285,7 @@ class TestLogFormatter:
             ("INFO", None, logging.INFO),
             (logging.ERROR, None, logging.ERROR),
             ("INFO", "DEBUG", logging.DEBUG),
+            ("15", None, 15),
             ("INFO", logging.CRITICAL, logging.CRITICAL),
         ],
     )
@@ -288,6 +294,10 @@ class TestLogFormatter:
         made = self.formatter.dropped({}, DropItem("no", log_level=own), self.response, spider)
         assert made is not None
         assert made["level"] == expected
+
+    def test_dropped_level_that_does_not_exist(self) -> None:
+        with pytest.raises(ValueError, match="'loud'"):
+            self.formatter.dropped({}, DropItem("no", log_level="loud"), self.response, None)
 
     def test_item_error(self) -> None:
         made = self.formatter.item_error({"a": 1}, ValueError("oops"), self.response, None)
