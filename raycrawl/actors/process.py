@@ -119,6 +119,7 @@ class ActorProcess:
         self.pulse = Pulse()
         self.crawler: Any = None
         self.is_open = False
+        self._is_full = False
 
     async def _open(self) -> None:
         boot = self.boot
@@ -217,7 +218,6 @@ class ActorProcess:
 
         ``write`` MUST be repeatable: it raises FrontierFullError, or OSError with ENOSPC, when nothing was written.
         """
-        is_full = False
         while True:
             try:
                 result = write()
@@ -225,12 +225,13 @@ class ActorProcess:
             except (FrontierFullError, OSError) as error:
                 if isinstance(error, OSError) and error.errno != errno.ENOSPC:
                     raise
-                if not is_full:
-                    is_full = True
+                if not self._is_full:
+                    self._is_full = True
                     logger.error("The disk of %s is full: the crawl pauses until there is room", self.boot.workdir)
                     self.reporter.disk_full(True)
             await asyncio.sleep(DISK_RETRY_S)
-        if is_full:
+        if self._is_full:
+            self._is_full = False
             logger.warning("There is room on the disk of %s again: the crawl goes on", self.boot.workdir)
             self.reporter.disk_full(False)
         return result
