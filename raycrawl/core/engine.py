@@ -273,7 +273,7 @@ class EngineCore:
         self._touch(range(len(self.shards)))  # a handler may have enqueued: ask the shards once more
         if event.keep_open:
             self.idle.retry_at_s = now_s + self.config.idle_retry_s
-            return [ev.WakeUp(delay_s=self.config.idle_retry_s)]
+            return []
         self.idle.answered = True
         self.close_reason = self.close_reason or event.reason
         return []
@@ -378,6 +378,8 @@ class EngineCore:
         elif now_s >= self.idle.retry_at_s:
             self.idle.asking = True
             commands.append(ev.AskIdle())
+        else:  # said again and again: an earlier wake-up replaces a later one
+            commands.append(ev.WakeUp(delay_s=self.idle.retry_at_s - now_s))
         return commands
 
     def _decide_closing(self, now_s: float) -> list[ev.Command]:
