@@ -1,128 +1,155 @@
-"""Helpers for code that runs on the crawl's event loop, which is always an asyncio one."""
+"""Timers, periodic calls and threads for components, which all run on an asyncio event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar
+
+logger = logging.getLogger(__name__)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-logger = logging.getLogger(__name__)
-
 
 def is_asyncio_available() -> bool:
-    """Whether asyncio code can run: always."""
+    """True: there is no other event loop in a crawl."""
     return True
 
 
 async def sleep(seconds: float) -> None:
-    """Wait without blocking the event loop."""
+    """Let others run for ``seconds``."""
     await asyncio.sleep(seconds)
 
 
 async def run_in_thread(func: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """The result of ``func(*args, **kwargs)``, run in a thread: for code that blocks or computes for long."""
+    """Call ``func`` in a thread, so that the event loop goes on while it blocks. Returns, or raises, what it does."""
     return await asyncio.to_thread(func, *args, **kwargs)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class CallLaterResult:
-    """A call that is going to happen."""
+    """What ``call_later`` arranged."""
 
-    def __init__(self, handle: asyncio.TimerHandle) -> None:
-        self._handle: asyncio.TimerHandle | None = handle
+    _timer: asyncio.TimerHandle
 
     def cancel(self) -> None:
-        """Make it not happen; nothing changes when it has happened."""
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
+        """Call it off. Too late, or a second time, this changes nothing."""
+        self._timer.cancel()
 
 
 def call_later(delay: float, func: Callable[_P, Any], *args: _P.args, **kwargs: _P.kwargs) -> CallLaterResult:
-    """Call ``func(*args, **kwargs)`` after ``delay`` seconds, on the running event loop."""
-    loop = asyncio.get_running_loop()
-    return CallLaterResult(loop.call_later(delay, lambda: func(*args, **kwargs)))
+    """Have the running event loop call ``func``, ``delay`` seconds from now.
+
+    Raises:
+        RuntimeError: no event loop is running.
+    """
+    return CallLaterResult(asyncio.get_running_loop().call_later(delay, partial(func, *args, **kwargs)))
+
+
+class _Beat:
+    """The moments ``begin``, ``begin + interval``, ``begin + 2 * interval``... of one run of a looping call."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._interval_s = interval_s
+        self._begin_s = self._loop.time()
+        self._number = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wait(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called at the next moment. Those that have gone by without a call are not made up for."""
+        # Loops wake a little early at times: a moment must not come twice.
+        self._number += 1
+        if self._interval_s > 0:
+            gone = int((self._loop.time() - self._begin_s) / self._interval_s)
+            self._number = max(self._number, gone + 1)
+        self._timer = self._loop.call_at(self._begin_s + self._number * self._interval_s, call)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class AsyncioLoopingCall(Generic[_P, _T]):
-    """Calls a plain function periodically.
+    """A plain function that is called again and again, at moments ``interval`` seconds apart.
 
-    The moments are fixed: the time that the function takes does not shift them, and those that pass while it runs are
-    left out. An exception of the function ends the calls and is logged.
+    However long a call takes, the moments stay where they are: a call that outlasts some goes on with the next to come.
+    It ends when the function raises, or gives an awaitable, which nobody would wait for; the log says so.
 
     Attributes:
-        running: calls are going to happen.
-        interval: seconds between calls, None before ``start``.
+        interval: the seconds from one moment to the next; None before the first ``start``.
     """
 
     def __init__(self, func: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> None:
-        self._func: Callable[_P, _T] = func
-        self._args: Any = args
-        self._kwargs: Any = kwargs
-        self.running = False
         self.interval: float | None = None
-        self._begin_s = 0.0
-        self._handle: asyncio.TimerHandle | None = None
+        self._function = partial(func, *args, **kwargs)
+        self._beat: _Beat | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether more calls are to come."""
+        return self._beat is not None
 
     def start(self, interval: float, now: bool = True) -> None:
-        """Begin, with a call at once unless ``now`` is False.
+        """Begin.
+
+        Args:
+            interval: seconds, from 0, which means as often as the event loop comes round.
+            now: make the first call here; False: when the first ``interval`` has gone by.
 
         Raises:
-            RuntimeError: it is running, or there is no running event loop.
-            ValueError: ``interval`` is negative.
+            ValueError: ``interval`` is less than 0.
+            RuntimeError: it is running, or no event loop is.
         """
-        if self.running:
-            raise RuntimeError("this looping call is running already")
         if interval < 0:
-            raise ValueError(f"the interval has to be 0 seconds or more, not {interval}")
-        loop = asyncio.get_running_loop()
-        self.running = True
-        self.interval = interval
-        self._begin_s = loop.time()
+            raise ValueError(f"the interval of a looping call cannot be {interval!r} seconds")
+        if self._beat is not None:
+            raise RuntimeError("this looping call is running: stop() it before the next start()")
+        beat = _Beat(interval)
+        self.interval, self._beat = interval, beat
         if now:
-            self._call()
+            self._once(beat)
         else:
-            self._schedule()
+            beat.wait(partial(self._once, beat))
 
     def stop(self) -> None:
-        """No more calls. Nothing happens when it is not running."""
-        self.running = False
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
+        """No call comes after this. The function may do it, too."""
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
 
-    def _schedule(self) -> None:
-        assert self.interval is not None
-        loop = asyncio.get_running_loop()
-        if self.interval == 0:
-            self._handle = loop.call_later(0, self._call)
-            return
-        passed = (loop.time() - self._begin_s) // self.interval
-        self._handle = loop.call_at(self._begin_s + (passed + 1) * self.interval, self._call)
-
-    def _call(self) -> None:
-        self._handle = None
+    def _once(self, beat: _Beat) -> None:
         try:
-            result = self._func(*self._args, **self._kwargs)
+            given = self._function()
         except Exception:
-            logger.exception("The looping call of %r failed: it is called no more", self._func)
-            self.running = False
+            logger.exception("%r failed, and is not called any more", self._function.func)
+            self.stop()
             return
-        if isinstance(result, Awaitable):
-            if asyncio.iscoroutine(result):
-                result.close()
-            self.running = False
-            logger.error("The looping call of %r gave an awaitable: only plain functions can be called", self._func)
-            return
-        if self.running:
-            self._schedule()
+        if inspect.isawaitable(given):
+            if inspect.iscoroutine(given):
+                given.close()
+            logger.error("%r gave an awaitable: looping calls are for plain functions", self._function.func)
+            self.stop()
+        elif self._beat is beat:  # the function has not stopped it, nor stopped and started it
+            beat.wait(partial(self._once, beat))
 
 
-def create_looping_call(
-    func: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
-) -> AsyncioLoopingCall[_P, _T]:
-    """A looping call of ``func(*args, **kwargs)``, to be started."""
+def create_looping_call(func: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> AsyncioLoopingCall[_P, _T]:
+    """A looping call of ``func`` with these arguments, which waits for its ``start``."""
     return AsyncioLoopingCall(func, *args, **kwargs)
+
+
+__all__ = [
+    "AsyncioLoopingCall",
+    "CallLaterResult",
+    "call_later",
+    "create_looping_call",
+    "is_asyncio_available",
+    "run_in_thread",
+    "sleep",
+]
