@@ -348,6 +348,40 @@ class TestDefer:
         with pytest.raises(ValueError, match="count"):
             await parallel_async(numbers(1), 0, broken)
 
+    async def test_an_error_ends_what_runs_beside_it(self) -> None:
+        ended: list[int] = []
+
+        async def work(number: int) -> None:
+            if number:
+                raise ZeroDivisionError
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(number)
+
+        source = numbers(9)
+        with pytest.raises(ZeroDivisionError):
+            await parallel_async(source, 2, work)
+        assert ended == [0]
+        assert await collect_asyncgen(source) == []
+        with pytest.raises(ZeroDivisionError):
+            await parallel_async(broken_numbers(2), 3, ended.append)
+        assert ended == [0, 0, 1]
+
+    async def test_generators_are_closed_by_those_who_stop_early(self) -> None:
+        closed: list[bool] = []
+
+        async def source() -> AsyncIterator[int]:
+            try:
+                yield 1
+            finally:
+                closed.append(True)
+
+        entries: Any = aiter_errback(source(), closed.append)
+        assert await anext(entries) == 1
+        await entries.aclose()
+        assert closed == [True]
+
 
 class TestReactor:
     async def test_there_is_none(self) -> None:
