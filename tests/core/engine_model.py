@@ -128,16 +128,16 @@ class Crawl:
     def carry_out(self, command: ev.Command, event: ev.Event) -> None:
         match command:
             case ev.CallShard(shard=index, request=request):
-                life = self.life.get(("scheduler", index), 0)
+                life = self.core.shards[index].incarnation
                 self.later(lambda: self.shard_answers(index, request, life))
             case ev.SendBatch(downloader=index):
                 assert isinstance(event, ev.Leased)
                 ids = next(ids for owner, ids in event.batches if owner == index)
-                life = self.life.get(("downloader", index), 0)
+                life = self.core.incarnations["downloader", index]
                 for page_id in ids:
                     self.todo.append(lambda page_id=page_id: self.fetch(index, life, page_id))
             case ev.PullStart(scraper=index):
-                life = self.life.get(("scraper", index), 0)
+                life = self.core.incarnations["scraper", index]
                 self.todo.append(lambda: self.start_pulled(index, life))
             case ev.AskIdle():
                 self.idle_asked += 1
