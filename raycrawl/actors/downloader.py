@@ -86,6 +86,7 @@ class Downloader(CrawlProcess):
         self._log = EventLog(self.crawler, self.reporter, self.tasks)
         self._jobs: dict[bytes, _Job] = {}
         self._turns: dict[int, asyncio.Future[None]] = {}
+        self._awaited: set[int] = set()
         self._number = 0
         self._received = Received()
         self._pool_timer = CallLaterOnce(self._run_pool)
@@ -146,7 +147,7 @@ class Downloader(CrawlProcess):
         """Gives back what has not begun to be fetched: the crawl is closing."""
         for number in self._pool.queued():
             turn = self._turns.get(number)
-            if turn is not None and not turn.done():
+            if turn is not None and not turn.done() and number not in self._awaited:
                 turn.set_exception(_Returned())
 
     async def restore(self, states: dict[str, Any], notices: list[SlotNotice]) -> None:
@@ -198,7 +199,8 @@ class Downloader(CrawlProcess):
         request: Request | None = None
         try:
             request = self._records.decode_request(payload)
-            result = await self.middleware.download_async(self._in_slot, request)
+            fetch = self._for_someone if job.answer else self._in_slot
+            result = await self.middleware.download_async(fetch, request)
         except _Returned:
             self._jobs.pop(job.id, None)
             self.reporter.released([job.id])
@@ -299,13 +301,19 @@ class Downloader(CrawlProcess):
 
     # Slots.
 
-    async def _in_slot(self, request: Request) -> Response:
+    async def _for_someone(self, request: Request) -> Response:
+        """``_in_slot`` for a download that a callback or a middleware waits for: it is finished also when the crawl closes."""
+        return await self._in_slot(request, is_awaited=True)
+
+    async def _in_slot(self, request: Request, is_awaited: bool = False) -> Response:
         """Waits for the request's turn in its slot and fetches it."""
         key = self._records.slot_key(request)
         request.meta.setdefault("download_slot", key)
         self._budget.spend(key, request)
         self._number = number = self._number + 1
         turn = self._turns[number] = asyncio.get_running_loop().create_future()
+        if is_awaited:
+            self._awaited.add(number)
         self._pool.enqueue(number, key, time.monotonic())
         self._pool_timer.schedule()
         try:
@@ -323,6 +331,7 @@ class Downloader(CrawlProcess):
         finally:
             self._signal(signals.request_left_downloader, request=request)
             del self._turns[number]
+            self._awaited.discard(number)
             self._pool.finished(number, time.monotonic())
             self._pool_timer.schedule()
 
@@ -372,7 +381,7 @@ class Downloader(CrawlProcess):
 
         result: Any = request
         while isinstance(result, RequestClass):
-            result = await self.middleware.download_async(self._in_slot, result)
+            result = await self.middleware.download_async(self._for_someone, result)
         return result  # type: ignore[no-any-return]
 
     def _set_delay(self, slot: str, delay_s: float, is_news: bool) -> None:
@@ -413,8 +422,8 @@ def _path_of(component: Any) -> str:
     return f"{type(component).__module__}.{type(component).__qualname__}"
 
 
-class _Returned(Exception):
-    """The request was given back before it started."""
+class _Returned(BaseException):
+    """The request was given back before it started; no middleware's ``process_exception`` is concerned."""
 
 
 def _is_expected(error: Exception) -> bool:

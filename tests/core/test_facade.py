@@ -96,13 +96,13 @@ async def test_orders_go_to_the_link() -> None:
 async def test_without_a_crawl_every_order_says_so() -> None:
     engine = ExecutionEngine(crawler())
     request = Request("http://a.test/")
-    with pytest.raises(EngineNotRunning, match="cannot crawl <GET http://a.test/>"):
+    with pytest.raises(EngineNotRunning, match=r"cannot crawl <GET http://a\.test/>"):
         engine.crawl(request)
     with pytest.raises(EngineNotRunning, match="cannot download"):
         await engine.download_async(request)
     with pytest.raises(EngineNotRunning, match="cannot pause"):
         await engine.pause()
-    with pytest.raises(EngineNotRunning, match="slot 'a.test'"):
+    with pytest.raises(EngineNotRunning, match=r"slot 'a\.test'"):
         engine.set_slot_delay("a.test", 1.0)
 
 
