@@ -152,7 +152,7 @@ class CrawlView:
         if self._engine is None or not ray.is_initialized():
             return default
         try:
-            return ray.get(getattr(self._engine, method).remote(*args), timeout=ASK_TIMEOUT_S)
+            return ray.get(self._engine.call.remote(method, *args), timeout=ASK_TIMEOUT_S)
         except RayActorError:
             return default
 
@@ -270,7 +270,7 @@ class Crawl(CrawlView):
 
         self._engine = wiring.start_engine(self._boot, self._options)
         try:
-            answer = ray.get(self._engine.begin.remote(self._engine))
+            answer = ray.get(self._engine.call.remote("begin", self._engine))
         except RayActorError:
             return False
         self._pids = answer["pids"]
@@ -289,11 +289,11 @@ class Crawl(CrawlView):
         snapshot = None
         while snapshot is None or not snapshot.finished:
             try:
-                snapshot = decode_snapshot(ray.get(self._engine.watch.remote(WATCH_S)))
+                snapshot = decode_snapshot(ray.get(self._engine.call.remote("watch", WATCH_S)))
             except RayActorError:
                 return False
             self._take(snapshot)
-        self._stats = pickle.loads(ray.get(self._engine.stats.remote()))
+        self._stats = pickle.loads(ray.get(self._engine.call.remote("stats")))
         self._conclude(snapshot)
         return True
 
@@ -429,7 +429,7 @@ def attach(name: str, *, address: str | None = None) -> CrawlView:
         raise CrawlError(f"there is no crawl {name!r} on this cluster; running: {known}")
     import ray
 
-    known_as, workdir, has_spool = ray.get(engine.describe.remote())
+    known_as, workdir, has_spool = ray.get(engine.call.remote("describe"))
     return CrawlView(engine, known_as, workdir, has_spool=has_spool)
 
 

@@ -20,8 +20,8 @@ class Deliverer:
 
     A Scraper answers a batch when it has finished it: the bytes that it has not answered for are its load, and its
     credit is what is left of ``credit_nbytes``. While none has credit, pages wait here (the engine counts them and
-    backs out). ``on_sent`` gets what was sent where. Messages bear ``sender`` and a number. Pages sent to a Scraper that
-    dies are the engine's to lease again.
+    backs out). ``on_sent`` gets what was sent where. Messages bear ``sender`` and a number. Pages sent to a Scraper
+    that dies are the engine's to lease again.
     """
 
     def __init__(

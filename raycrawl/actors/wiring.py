@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import time
 from collections.abc import Callable
@@ -20,55 +19,14 @@ from ray.exceptions import (
 )
 
 from raycrawl.actors.channel import PeerDied
-from raycrawl.actors.downloader import Downloader
-from raycrawl.actors.engine import ExecutionEngine
-from raycrawl.actors.feedsink import FeedSink
-from raycrawl.actors.itempipeline import ItemPipeline
-from raycrawl.actors.process import ActorProcess, Boot
-from raycrawl.actors.scheduler import Scheduler
-from raycrawl.actors.scraper import Scraper
+from raycrawl.actors.host import PLAIN, ActorHost
+from raycrawl.actors.process import Boot
 
 logger = logging.getLogger(__name__)
-CLASSES: dict[str, type[ActorProcess]] = {
-    "scheduler": Scheduler,
-    "downloader": Downloader,
-    "scraper": Scraper,
-    "pipeline": ItemPipeline,
-    "sink": FeedSink,
-}
 MAX_CONCURRENCY = 1000  # calls that may be under way in one actor
 NAMESPACE = "raycrawl"
 RETRIES = 8
 FIRST_RETRY_S = 0.05
-
-
-def _delegate(name: str, *, is_async: bool) -> Callable[..., Any]:
-    async def call_async(self: Any, *args: Any) -> Any:
-        return await getattr(self.plain, name)(*args)
-
-    def call(self: Any, *args: Any) -> Any:
-        return getattr(self.plain, name)(*args)
-
-    method = call_async if is_async else call
-    method.__name__ = method.__qualname__ = name
-    return method
-
-
-def actor_class(plain: type[Any]) -> type[Any]:
-    """A class for ``ray.remote`` with the name and the public methods of ``plain``, which does the work.
-
-    Ray wraps every method of an actor's class, also those that only the actor itself calls, and these are called for
-    each link: the plain object behind keeps them as they are.
-    """
-
-    def initialize(self: Any, *args: Any) -> None:
-        self.plain = plain(*args)
-
-    namespace: dict[str, Any] = {"__init__": initialize, "__doc__": plain.__doc__, "__module__": __name__}
-    for name, member in inspect.getmembers(plain, inspect.isfunction):
-        if not name.startswith("_"):
-            namespace[name] = _delegate(name, is_async=inspect.iscoroutinefunction(member))
-    return type(plain.__name__, (), namespace)
 
 
 class RayChannel:
@@ -109,7 +67,7 @@ class RayChannel:
             raise PeerDied(peer)
         for attempt in range(RETRIES):
             try:
-                return await getattr(handle, method).remote(*args)
+                return await handle.call.remote(method, *args)
             except ActorUnavailableError:
                 await asyncio.sleep(FIRST_RETRY_S * 2**attempt)
             except (ActorDiedError, ActorUnschedulableError, WorkerCrashedError, RayActorError) as error:
@@ -136,10 +94,10 @@ class RayChannel:
             self.on_death(peer, incarnation)
 
 
-def _remote(plain: type[Any]) -> Any:
-    """The Ray actor class of a plain class; its health answers in a thread of its own."""
+def _remote(kind: str) -> Any:
+    """The Ray actor class of a kind, under the title of its plain class; its health answers in a thread of its own."""
     decorate: Any = ray.remote
-    return decorate(concurrency_groups={"health": 1})(actor_class(plain))
+    return decorate(concurrency_groups={"health": 1})(type(PLAIN[kind][0], (ActorHost,), {}))
 
 
 class RayActors:
@@ -158,8 +116,8 @@ class RayActors:
             "max_concurrency": MAX_CONCURRENCY,
             **self._options.get(kind, {}),
         }
-        actor = _remote(CLASSES[kind]).options(**options)
-        return actor.remote(self._boot, index, incarnation, RayChannel())
+        actor = _remote(kind).options(**options)
+        return actor.remote(kind, self._boot, index, incarnation, RayChannel())
 
     async def health(self, handle: Any, timeout_s: float) -> Any:
         """The actor's pulse, None when there is no answer within ``timeout_s``. Raises: PeerDied."""
@@ -178,7 +136,7 @@ class RayActors:
 
 def start_engine(boot: Boot, options: dict[str, dict[str, Any]]) -> Any:
     """Creates the engine actor, known in the cluster by the crawl's name and the time; returns its handle."""
-    actor = _remote(ExecutionEngine).options(
+    actor = _remote("engine").options(
         name=f"{boot.name}@{time.time_ns():020d}",
         namespace=NAMESPACE,
         num_cpus=0,
@@ -187,7 +145,7 @@ def start_engine(boot: Boot, options: dict[str, dict[str, Any]]) -> Any:
         max_concurrency=MAX_CONCURRENCY,
         **options.get("engine", {}),
     )
-    return actor.remote(boot, RayChannel(), RayActors(boot, options))
+    return actor.remote("engine", boot, RayChannel(), RayActors(boot, options))
 
 
 def _engines() -> list[str]:

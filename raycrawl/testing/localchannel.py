@@ -14,21 +14,10 @@ from random import Random
 from typing import Any
 
 from raycrawl.actors.channel import PeerDied
-from raycrawl.actors.downloader import Downloader
 from raycrawl.actors.engine import ExecutionEngine
-from raycrawl.actors.feedsink import FeedSink
-from raycrawl.actors.itempipeline import ItemPipeline
-from raycrawl.actors.process import ActorProcess, Boot, Health
-from raycrawl.actors.scheduler import Scheduler
-from raycrawl.actors.scraper import Scraper
+from raycrawl.actors.host import plain_class
+from raycrawl.actors.process import Boot, Health
 
-CLASSES: dict[str, type[ActorProcess]] = {
-    "scheduler": Scheduler,
-    "downloader": Downloader,
-    "scraper": Scraper,
-    "pipeline": ItemPipeline,
-    "sink": FeedSink,
-}
 # Not repeated: opening is not a message of the crawl, and a Ray call that failed is never sent twice by itself.
 _ONCE = frozenset({"begin", "stop", "close_spider", "close_feed", "ask_idle", "pull_start", "wire"})
 
@@ -173,7 +162,7 @@ class LocalHost:
     def create(self, kind: str, index: int, incarnation: int) -> LocalHandle:
         """Makes an actor."""
         name = f"{kind}:{index}"
-        handle = LocalHandle(CLASSES[kind](self.boot, index, incarnation, self.channel()), name)
+        handle = LocalHandle(plain_class(kind)(self.boot, index, incarnation, self.channel()), name)
         self.actors[name] = handle
         return handle
 
