@@ -1,8 +1,8 @@
-"""``CrawlSpider``: follow links by rules.
+"""``CrawlSpider``, which finds its way by rules.
 
-A page's links are searched for once, whatever the number of rules that look at the same elements; each rule filters
-them. Requests name the rule by its index in ``meta["rule"]`` and have a method of the spider as callback, so that any
-process that has the spider can handle the response.
+For each page the rules are asked in their order. They look at it together: extractors that search the same elements
+share one walk through the tree, and only filter for themselves. A request carries the number of its rule
+(``meta["rule"]``) rather than the rule's functions, so a response can be handled wherever the spider is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import copy
 import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 from raycrawl.http import HtmlResponse, Request, Response
@@ -29,29 +30,37 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def _same_links(links: list[Link]) -> list[Link]:
+def _all_links(links: list[Link]) -> list[Link]:
     return links
 
 
-def _same_request(request: Request, response: Response) -> Request:
+def _unchanged(request: Request, response: Response) -> Request | None:
     return request
 
 
-_default_link_extractor = LinkExtractor()
+# What a rule does in a role when nothing, or nothing that exists, is named for it. (Functions, for rules are pickled.)
+_STAND_INS: dict[str, Callable[..., Any] | None] = {
+    "callback": None,
+    "errback": None,
+    "process_links": _all_links,
+    "process_request": _unchanged,
+}
 
 
 class Rule:
-    """Which links of a page to follow, and what to do with the pages they lead to.
+    """One way on from a page: the links it takes, and what becomes of the pages that they lead to.
+
+    Functions are given themselves, or by the name of a method of the spider.
 
     Args:
-        link_extractor: finds the links; by default every link.
-        callback: a method's name or a callable, ``(response, **cb_kwargs)``, for the pages behind the links.
-        cb_kwargs: keyword arguments for the callback.
-        follow: whether the rules apply to those pages, too. Default: only when there is no callback.
-        process_links: a method's name or a callable that is given the list of links and returns those to follow.
-        process_request: a method's name or a callable, ``(request, response)``, that returns the request to send, or
-            None to drop it.
-        errback: a method's name or a callable, ``(failure)``, for pages that could not be fetched or processed.
+        link_extractor: has ``extract_links(response)``. Default: one that finds all links.
+        callback: ``(response, **cb_kwargs)``, handles the pages.
+        cb_kwargs: what ``callback`` is given besides the page.
+        follow: go on from these pages, by all rules. Default: True without a ``callback``, False with one.
+        process_links: ``(links)``, returns which links to take. Those that an earlier rule took are not among them.
+        process_request: ``(request, response)``, where ``response`` has the link. Returns the request to make, or None
+            for none; the link counts as taken.
+        errback: ``(failure)``, for pages that do not come, or that ``callback`` fails on.
     """
 
     def __init__(
@@ -64,64 +73,79 @@ class Rule:
         process_request: Callable[[Request, Response], Request | None] | str | None = None,
         errback: Callable[[Failure], Any] | str | None = None,
     ) -> None:
-        self.link_extractor: Any = link_extractor or _default_link_extractor
+        self.link_extractor: Any = LinkExtractor() if link_extractor is None else link_extractor
         self.callback: Any = callback
         self.errback: Any = errback
-        self.cb_kwargs = cb_kwargs or {}
-        self.process_links: Any = process_links or _same_links
-        self.process_request: Any = process_request or _same_request
+        self.cb_kwargs: dict[str, Any] = {} if cb_kwargs is None else cb_kwargs
+        self.process_links: Any = process_links or _all_links
+        self.process_request: Any = process_request or _unchanged
         self.follow = not callback if follow is None else follow
 
-    def _compiled(self, spider: Spider) -> Self:
-        """A copy of the rule in which names are methods of ``spider``."""
-        rule = copy.copy(self)
-        for role in ("callback", "errback", "process_links", "process_request"):
-            setattr(rule, role, _method(getattr(self, role), spider, role))
-        rule.process_links = rule.process_links or _same_links
-        rule.process_request = rule.process_request or _same_request
-        return rule
-
-    def _links(self, response: Response, scans: Scans) -> list[Link]:
-        extract = self.link_extractor.extract_links
-        if getattr(extract, "__func__", None) is LinkExtractor.extract_links:
-            return self.link_extractor.extract_from(response, scans)  # type: ignore[no-any-return]
-        return list(extract(response))  # a class of the user's
+    def _for_spider(self, spider: Spider) -> Self:
+        """This rule with functions in place of names. What ``spider`` does not have is logged, and stood in for."""
+        bound = copy.copy(self)
+        for role, stand_in in _STAND_INS.items():
+            named = getattr(self, role)
+            function = getattr(spider, named, None) if isinstance(named, str) else named
+            if named and not callable(function):
+                logger.warning("Spider %r has no method for %s=%r of one of its rules", spider.name, role, named)
+            setattr(bound, role, function if callable(function) else stand_in)
+        return bound
 
 
-def _method(value: Any, spider: Spider, role: str) -> Any:
-    if not isinstance(value, str):
-        return value
-    method = getattr(spider, value, None)
-    if method is None:
-        logger.warning("A rule of spider %s has %s=%r, but there is no such method", spider.name, role, value)
-    return method
+def _extract(extractor: Any, response: HtmlResponse, scans: Scans) -> list[Link]:
+    """The links ``extractor`` finds; ``scans`` is what extractors asked before it found on the same page."""
+    # Who has an extract_links of their own expects it to be called.
+    if getattr(extractor.extract_links, "__func__", None) is LinkExtractor.extract_links:
+        shared: list[Link] = extractor.extract_from(response, scans)
+        return shared
+    own: list[Link] = extractor.extract_links(response)
+    return own
 
 
 class RuleOutput:
-    """What a callback and the rules gave for a page, all of it plain: for ``for`` and for ``async for`` alike."""
+    """What a page gives when nothing has to be awaited for it; once, by ``for`` or by ``async for``."""
 
-    __slots__ = ("_output",)
+    __slots__ = ("_entries",)
 
-    def __init__(self, output: Iterator[Any]) -> None:
-        self._output = output
+    def __init__(self, entries: Iterator[Any]) -> None:
+        self._entries = entries
 
     def __iter__(self) -> Iterator[Any]:
-        return self._output
+        return self._entries
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        for entry in self._output:
+        for entry in self._entries:
             yield entry
 
 
-def _is_async(results: Any) -> bool:
-    return hasattr(results, "__aiter__") or inspect.isawaitable(results)
+def _must_be_awaited(output: Any) -> bool:
+    return hasattr(output, "__aiter__") or inspect.isawaitable(output)
+
+
+async def _each(output: Any) -> AsyncIterator[Any]:
+    """The entries of what code of any kind gave, as they come."""
+    if inspect.isawaitable(output):
+        output = await output
+    if hasattr(output, "__aiter__"):
+        async for entry in output:
+            yield entry
+    else:
+        for entry in iterate_spider_output(output):
+            yield entry
 
 
 class CrawlSpider(Spider):
-    """Follows links by ``rules``, the first rule that matches a link deciding what becomes of it.
+    """A spider that goes from page to page by ``rules``.
 
-    Do not use ``parse`` as a callback, and do not override ``_parse``: the rules start there. ``parse_start_url``
-    handles the pages of ``start_urls``, ``process_results`` sees what every callback gives.
+    When more than one rule finds a link, it is the first one's. ``parse_start_url`` handles the pages that the crawl
+    starts from, the callbacks of the rules all others.
+
+    Do not name ``parse`` as a callback, and leave ``_parse`` alone: it is where the rules come in.
+
+    Attributes:
+        rules: the rules, in the order in which they are asked. Read when the spider is made; who sets them later calls
+            ``_compile_rules()``.
     """
 
     rules: Sequence[Rule] = ()
@@ -134,22 +158,82 @@ class CrawlSpider(Spider):
 
     @classmethod
     def from_crawler(cls, crawler: Crawler, *args: Any, **kwargs: Any) -> Self:
-        """Build the spider; ``CRAWLSPIDER_FOLLOW_LINKS = False`` keeps it from following any link."""
+        """Make the spider of ``crawler``. With ``CRAWLSPIDER_FOLLOW_LINKS`` off, the rules make no requests."""
         spider = super().from_crawler(crawler, *args, **kwargs)
         spider._follow_links = crawler.settings.getbool("CRAWLSPIDER_FOLLOW_LINKS", True)
         return spider
 
     def _compile_rules(self) -> None:
-        """Resolve the names in ``rules``. To be called again by who changes ``rules`` later on."""
-        self._rules = [rule._compiled(self) for rule in self.rules]
+        self._rules = [rule._for_spider(self) for rule in self.rules]
+
+    # What users define.
 
     def parse_start_url(self, response: Response, **kwargs: Any) -> Any:
-        """The callback for the pages of ``start_urls``: items, requests, or nothing."""
-        return []
+        """Handle a page that the crawl starts from: returns items and requests, as any callback does. Here: none."""
+        return ()
 
     def process_results(self, response: Response, results: Iterable[Any]) -> Iterable[Any]:
-        """The last look at what a callback gives for a page, before it leaves the spider."""
+        """Returns what is to be made of ``results``, which the callback gave for ``response``. Here: the same.
+
+        The results of asynchronous callbacks come as a list.
+        """
         return results
+
+    # Requests.
+
+    def _requests_to_follow(self, response: Response) -> Iterator[Request]:
+        """The requests that the rules make of a page. Only HTML pages have any."""
+        if isinstance(response, HtmlResponse):
+            for rule_index, link in self._taken_links(response):
+                made = self._rules[rule_index].process_request(self._build_request(rule_index, link), response)
+                if made is not None:
+                    yield made
+
+    def _taken_links(self, response: HtmlResponse) -> Iterator[tuple[int, Link]]:
+        """(number of the rule, link) for every link that a rule takes."""
+        taken: set[Link] = set()
+        scans: Scans = {}
+        last = len(self._rules) - 1
+        for rule_index, rule in enumerate(self._rules):
+            links = _extract(rule.link_extractor, response, scans)
+            if taken:
+                links = [link for link in links if link not in taken]
+            for link in rule.process_links(links) or ():
+                if rule_index != last:  # nobody asks for the last one's
+                    taken.add(link)
+                yield rule_index, link
+
+    def _build_request(self, rule_index: int, link: Link) -> Request:
+        meta = {"rule": rule_index, "link_text": link.text}
+        return Request(link.url, callback=self._callback, errback=self._errback, meta=meta)
+
+    # Responses. All take the way over _parse_response and parse_with_rules, whichever a subclass overrides.
+
+    def _parse(self, response: Response, **kwargs: Any) -> Any:
+        return self._handle(response, self.parse_start_url, kwargs, True)
+
+    def _callback(self, response: Response, **cb_kwargs: Any) -> Any:
+        rule = self._rules[response.meta["rule"]]
+        return self._handle(response, rule.callback, rule.cb_kwargs | cb_kwargs, rule.follow)
+
+    def _errback(self, failure: Failure) -> Any:
+        errback = self._rules[failure.request.meta["rule"]].errback
+        return () if errback is None else iterate_spider_output(errback(failure))
+
+    def _handle(self, response: Response, callback: Any, cb_kwargs: dict[str, Any], follow: bool) -> Any:
+        output = self._parse_response(response, callback, cb_kwargs, follow)
+        # Without __aiter__, the spider middlewares do not have to go the slower, asynchronous way.
+        return iter(output) if isinstance(output, RuleOutput) else output
+
+    def _parse_response(
+        self,
+        response: Response,
+        callback: Callable[..., Any] | None,
+        cb_kwargs: dict[str, Any],
+        follow: bool = True,
+    ) -> Any:
+        """``parse_with_rules``, by the name that subclasses knew it by."""
+        return self.parse_with_rules(response, callback, cb_kwargs, follow)
 
     def parse_with_rules(
         self,
@@ -158,83 +242,43 @@ class CrawlSpider(Spider):
         cb_kwargs: dict[str, Any] | None = None,
         follow: bool = True,
     ) -> Any:
-        """The results of ``callback`` for ``response``, then, when ``follow`` is set, the requests that the rules make.
+        """Handle a page as the rules' own pages are handled.
 
-        What it returns can be gone through with ``async for``, and with ``for`` unless the callback is asynchronous.
+        Args:
+            callback: is called with ``response`` and ``cb_kwargs``; ``process_results`` gets what it gives.
+            follow: also make the requests that the rules find links for.
+
+        Returns:
+            What ``callback`` gives, then the requests, for ``async for``. ``for`` does as well while nothing
+            asynchronous, ``callback`` or ``process_results``, takes part.
         """
-        results = callback(response, **(cb_kwargs or {})) or () if callback else ()
-        if _is_async(results):
-            return self._async_output(response, results, follow)
-        processed = self.process_results(response, results) if callback else ()
-        if _is_async(processed):
-            return self._processed_output(response, processed, follow)
-        return RuleOutput(self._output(response, processed, follow))
+        output = () if callback is None else callback(response, **(cb_kwargs or {})) or ()
+        if _must_be_awaited(output):
+            output = self._processed_later(response, output)
+        else:
+            output = self.process_results(response, output)
+        if _must_be_awaited(output):
+            return self._awaited_output(response, output, follow)
+        return RuleOutput(chain(iterate_spider_output(output), self._followed(response, follow)))
 
-    def _output(self, response: Response, results: Any, follow: bool) -> Iterator[Any]:
-        yield from iterate_spider_output(results)
+    async def _processed_later(self, response: Response, output: Any) -> AsyncIterator[Any]:
+        if getattr(self.process_results, "__func__", None) is not CrawlSpider.process_results:
+            if inspect.isawaitable(output):
+                output = await output
+            results = [entry async for entry in output] if hasattr(output, "__aiter__") else output
+            output = self.process_results(response, results or ())
+        async for entry in _each(output):
+            yield entry
+
+    async def _awaited_output(self, response: Response, output: Any, follow: bool) -> AsyncIterator[Any]:
+        async for entry in _each(output):
+            yield entry
+        for request in self._followed(response, follow):
+            yield request
+
+    def _followed(self, response: Response, follow: bool) -> Iterator[Request]:
         if follow and self._follow_links:
             yield from self._requests_to_follow(response)
-
-    async def _async_output(self, response: Response, results: Any, follow: bool) -> AsyncIterator[Any]:
-        if not hasattr(results, "__aiter__"):
-            results = await results or ()
-        if hasattr(results, "__aiter__"):
-            results = [entry async for entry in results]
-        async for entry in self._processed_output(response, self.process_results(response, results), follow):
-            yield entry
-
-    async def _processed_output(self, response: Response, results: Any, follow: bool) -> AsyncIterator[Any]:
-        if inspect.isawaitable(results):
-            results = await results
-        if hasattr(results, "__aiter__"):
-            results = [entry async for entry in results]
-        for entry in self._output(response, results, follow):
-            yield entry
-
-    def _parse_response(
-        self, response: Response, callback: Callable[..., Any] | None, cb_kwargs: dict[str, Any], follow: bool = True
-    ) -> Any:
-        """The older name of ``parse_with_rules``; a subclass that overrides it is still asked."""
-        return self.parse_with_rules(response, callback, cb_kwargs, follow)
-
-    def _apply(self, response: Response, callback: Any, cb_kwargs: dict[str, Any], follow: bool) -> Any:
-        output = self._parse_response(response, callback, cb_kwargs, follow)
-        # Plain output stays plain: async iteration would cost every link an await.
-        return iter(output) if isinstance(output, RuleOutput) else output
-
-    def _parse(self, response: Response, **kwargs: Any) -> Any:
-        return self._apply(response, self.parse_start_url, kwargs, True)
-
-    def _callback(self, response: Response, **cb_kwargs: Any) -> Any:
-        rule = self._rules[response.meta["rule"]]
-        return self._apply(response, rule.callback, {**rule.cb_kwargs, **cb_kwargs}, rule.follow)
-
-    def _errback(self, failure: Failure) -> Any:
-        request = failure.request  # type: ignore[attr-defined,unused-ignore]
-        errback = self._rules[request.meta["rule"]].errback
-        return iterate_spider_output(errback(failure) or ()) if errback else ()
-
-    def _build_request(self, rule_index: int, link: Link) -> Request:
-        return Request(
-            url=link.url,
-            callback=self._callback,
-            errback=self._errback,
-            meta={"rule": rule_index, "link_text": link.text},
-        )
-
-    def _requests_to_follow(self, response: Response) -> Iterator[Request]:
-        """The requests for the links of an HTML page; a link that several rules find belongs to the first."""
-        if not isinstance(response, HtmlResponse):
-            return
-        seen: set[Link] = set()
-        scans: Scans = {}
-        for rule_index, rule in enumerate(self._rules):
-            links = [link for link in rule._links(response, scans) if link not in seen]
-            for link in rule.process_links(links) or ():
-                seen.add(link)
-                request = rule.process_request(self._build_request(rule_index, link), response)
-                if request is not None:
-                    yield request
 
 
 __all__ = ["CrawlSpider", "Rule", "RuleOutput"]

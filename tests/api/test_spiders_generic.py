@@ -228,6 +228,58 @@ async def test_asynchronous_callbacks(kind: str) -> None:
     assert paths(output[1:]) == ["/item/1", "/cat/2", "/x"]
 
 
+async def test_results_of_asynchronous_callbacks_come_one_by_one() -> None:
+    class Failing(Shop):
+        async def parse_start_url(self, response: Response, **kwargs: Any) -> Any:
+            yield {"a": 1}
+            raise ZeroDivisionError
+
+    output = Failing()._parse(page())
+    assert await anext(output) == {"a": 1}
+    with pytest.raises(ZeroDivisionError):
+        await anext(output)
+
+
+async def _add_last(spider: Any, response: Response, results: Iterable[Any]) -> Any:
+    return [*results, {"last": True}]
+
+
+async def _yield_last(spider: Any, response: Response, results: Iterable[Any]) -> AsyncIterator[Any]:
+    for result in results:
+        yield result
+    yield {"last": True}
+
+
+@pytest.mark.parametrize("hook", [_add_last, _yield_last])
+async def test_process_results_may_be_asynchronous(hook: Any) -> None:
+    class Later(Shop):
+        process_results = hook
+
+        def parse_start_url(self, response: Response, **kwargs: Any) -> Any:
+            return [{"a": 1}]
+
+    output = await collect(Later()._parse(page()))
+    assert output[:2] == [{"a": 1}, {"last": True}]
+    assert paths(output[2:]) == ["/item/1", "/cat/2", "/x"]
+
+
+def test_what_is_given_for_the_older_hooks() -> None:
+    class Older(Shop):
+        def _build_request(self, rule_index: int, link: Link) -> Request:
+            return super()._build_request(rule_index, link).replace(priority=rule_index + 1)
+
+        def _parse_response(self, response: Any, callback: Any, cb_kwargs: Any, follow: bool = True) -> Any:
+            yield {"first": callback.__name__}
+            yield from super()._parse_response(response, callback, cb_kwargs, follow)
+
+    spider = Older()
+    first, *requests = spider._parse(page())
+    assert first == {"first": "parse_start_url"}
+    assert [request.priority for request in requests] == [1, 5, 3]
+    assert next(spider._callback(page(meta={"rule": 0}))) == {"first": "parse_item"}
+    assert [request.priority for request in spider._requests_to_follow(page())] == [1, 5, 3]
+
+
 async def test_parse_with_rules() -> None:
     spider = Shop()
 
