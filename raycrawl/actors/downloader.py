@@ -302,7 +302,7 @@ class Downloader(CrawlProcess):
     # Slots.
 
     async def _for_someone(self, request: Request) -> Response:
-        """``_in_slot`` for a download that a callback or a middleware waits for: finished also when the crawl closes."""
+        """``_in_slot`` for a download that a callback or a middleware waits for: finished also at the close."""
         return await self._in_slot(request, is_awaited=True)
 
     async def _in_slot(self, request: Request, is_awaited: bool = False) -> Response:

@@ -19,6 +19,7 @@ from raycrawl.crawler import Crawler
 from raycrawl.exceptions import DownloadFailedError
 from raycrawl.http import HtmlResponse, Request, Response
 from raycrawl.testing.localchannel import Faults, LocalHandle, LocalHost
+from raycrawl.transport.sent import on_sent
 
 if TYPE_CHECKING:
     from raycrawl.spiders import Spider
@@ -59,8 +60,8 @@ class FakeHandler:
         site.hits[path] += 1
         site.order.append(path)
         site.times.append(time.monotonic())
-        if (on_sent := request.meta.get("_on_sent")) is not None:
-            on_sent()
+        if (has_left := on_sent.get()) is not None:
+            has_left()
         if (waiting := site.on_hit(path)) is not None:
             await waiting
         await asyncio.sleep(site.latency_s)

@@ -179,11 +179,12 @@ class Idle(Spider):
 
 async def test_idle_handlers_add_requests_and_close_with_a_reason(tmp_path: Path) -> None:
     run = Run(Idle, plain_site(), tmp_path, scrapers=1)
-    task = asyncio.create_task(run.host.crawl())
-    while not hasattr(run.engine, "core"):
-        await asyncio.sleep(0)
-    run.engine.core.config = dataclasses.replace(run.engine.core.config, idle_retry_s=0.01)
-    run.stats = await asyncio.wait_for(task, 10)
+
+    def hurry(path: str) -> None:
+        run.engine.core.config = dataclasses.replace(run.engine.core.config, idle_retry_s=0.01)
+
+    run.site.on_hit = hurry
+    await run.finish()
     assert sorted(run.site.hits) == ["0", "1", "2", "3"]
     assert len(run.items()) == 4
     assert run.stats["finish_reason"] == "enough"
@@ -250,8 +251,9 @@ class AskingWhileClosing(Spider):
         yield Request(f"{ROOT}asker")
 
     async def parse(self, response: Any) -> Any:
+        slow = {"download_slot": "slow"}
         asked = [
-            asyncio.ensure_future(self.crawler.engine.download_async(Request(f"{ROOT}{n}", meta={"download_slot": "slow"})))
+            asyncio.ensure_future(self.crawler.engine.download_async(Request(f"{ROOT}{n}", meta=slow)))
             for n in range(3)
         ]
         await asked[0]
@@ -353,7 +355,7 @@ async def test_pause_and_unpause(tmp_path: Path) -> None:
     run.site.on_hit = on_hit
     task = asyncio.create_task(run.finish())
     await paused.wait()
-    while len(run.engine.core.ledger):
+    while len(run.engine.core.ledger):  # noqa: ASYNC110 - there is nothing to wait for but time
         await asyncio.sleep(0.01)
     seen = run.site.hits.total()
     assert seen < 40

@@ -55,9 +55,7 @@ def kill_at(run: Run, names: tuple[str, ...], every: int) -> None:
     ],
     ids=lambda victims: "+".join(name.replace(":", "") for name in victims),
 )
-async def test_killed_actors_cost_neither_pages_nor_items(
-    tmp_path: Path, victims: tuple[str, ...]
-) -> None:
+async def test_killed_actors_cost_neither_pages_nor_items(tmp_path: Path, victims: tuple[str, ...]) -> None:
     site = linked(150, latency_s=0.005)
     several = len(set(victims)) > 2
     run = Run(

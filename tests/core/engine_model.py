@@ -212,11 +212,17 @@ class Crawl:
 
     def die(self) -> None:
         kind, count = self.rng.choice(
-            [("scheduler", self.n_shards), ("downloader", self.n_downloaders), ("scraper", self.n_scrapers), ("sink", 1)]
+            [
+                ("scheduler", self.n_shards),
+                ("downloader", self.n_downloaders),
+                ("scraper", self.n_scrapers),
+                ("sink", 1),
+            ],
         )
         index = self.rng.randrange(count)
         life = self.life.get((kind, index), 0)
-        known = self.core.shards[index].incarnation if kind == "scheduler" else self.core.incarnations.get((kind, index))
+        is_shard = kind == "scheduler"
+        known = self.core.shards[index].incarnation if is_shard else self.core.incarnations.get((kind, index))
         if kind != "sink" and known != life:
             return  # its replacement is not known yet
         self.deaths -= 1

@@ -89,5 +89,6 @@ def test_the_first_of_several_reasons_is_named() -> None:
 
 def test_names_are_those_of_the_stats() -> None:
     assert [cause.value for cause in BackoutReason] == [
-        "not_running", "closing", "paused", "disk_full", "memory", "sink_lag", "responses_unscraped", "downloads_in_flight",
+        "not_running", "closing", "paused", "disk_full", "memory", "sink_lag", "responses_unscraped",
+        "downloads_in_flight",
     ]  # fmt: skip
