@@ -7,21 +7,17 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from raycrawl.cmdline import execute
+from raycrawl.crawl import CrawlError
 from raycrawl.utils.log import uninstall_scrapy_root_handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-
-class CrawlError(RuntimeError):
-    """Stands in for the one of ``raycrawl.crawl``."""
 
 
 @dataclass
@@ -72,16 +68,13 @@ class FakeCrawl:
 
 
 class CrawlRecorder:
-    """Stands in for the module ``raycrawl.crawl``: keeps what it was called with."""
+    """Stands in for ``raycrawl.launch.start``: keeps what it was called with."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, crawl: FakeCrawl | None = None) -> None:
         self.started: list[tuple[Any, dict[str, Any]]] = []
         self.arguments: dict[str, str] = {}
         self.handle = crawl or FakeCrawl()
-        module = ModuleType("raycrawl.crawl")
-        module.start = self._start  # type: ignore[attr-defined]
-        module.CrawlError = CrawlError  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "raycrawl.crawl", module)
+        monkeypatch.setattr("raycrawl.launch.start", self._start)
 
     def _start(self, spidercls: Any, spider_args: Any, **kwargs: Any) -> FakeCrawl:
         self.started.append((spidercls, kwargs))
