@@ -1,0 +1,31 @@
+"""Loaded into both crawlers as an add-on: the same user agent and robots rule, and the final stats in stats.json."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from typing import Any
+
+
+class Addon:
+    def update_settings(self, settings: Any) -> None:
+        settings.set("ROBOTSTXT_OBEY", True, "addon")
+        settings.set("USER_AGENT", "differential (+http://127.0.0.1/)", "addon")
+        settings.set("EXTENSIONS", {**settings.getdict("EXTENSIONS"), "diffkit.DumpStats": 999}, "spider")
+
+
+class DumpStats:
+    def __init__(self, crawler: Any) -> None:
+        self.crawler = crawler
+        signals = importlib.import_module(type(crawler).__module__.partition(".")[0] + ".signals")
+        crawler.signals.connect(self.write, signal=signals.engine_stopped)
+
+    @classmethod
+    def from_crawler(cls, crawler: Any) -> DumpStats:
+        return cls(crawler)
+
+    def write(self) -> None:
+        path = os.environ["DIFFERENTIAL_STATS"] if "DIFFERENTIAL_STATS" in os.environ else self.crawler.settings["STATS_FILE"]
+        with open(path, "w") as file:
+            json.dump(self.crawler.stats.get_stats(), file, default=str, sort_keys=True, indent=1)
