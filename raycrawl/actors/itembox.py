@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from raycrawl.actors.channel import Channel
-from raycrawl.actors.loop import Paced, Tasks
+from raycrawl.actors.loop import CallLaterOnce, Tasks
 from raycrawl.feeds.codec import ItemCodec
 
 ITEMS_PER_BATCH = 1000
@@ -84,7 +84,8 @@ class ItemBox:
         self._sources: list[ItemSource] = []
         self._room: list[asyncio.Future[None]] = []
         self._sent_nbytes = 0
-        self._timer = Paced(self.flush, delay_s)
+        self._timer = CallLaterOnce(self.flush)
+        self._delay_s = delay_s
 
     @property
     def nbytes(self) -> int:
@@ -102,7 +103,7 @@ class ItemBox:
         if self._packer.count >= ITEMS_PER_BATCH:
             self.flush()
         else:
-            self._timer.want()
+            self._timer.schedule(self._delay_s)
 
     def needs_room(self) -> bool:
         """True: the feeds lag behind, ``await room()`` before adding more."""

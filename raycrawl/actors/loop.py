@@ -43,20 +43,21 @@ class CallLaterOnce:
 class Paced:
     """Runs a function soon after it is wanted, and then at most once every ``interval_s`` seconds.
 
-    The first wish after a rest is granted at once, so an idle crawl answers quickly; under load the wishes gather, so
-    that messages are large. ``now()`` is for a batch that is full.
+    The first wish after a rest is granted within ``gather_s``, so an idle crawl answers quickly and what comes together
+    travels together; under load the wishes gather, so that messages are large. ``now()`` is for a batch that is full.
     """
 
-    def __init__(self, func: Callable[[], None], interval_s: float) -> None:
+    def __init__(self, func: Callable[[], None], interval_s: float, gather_s: float = 0.003) -> None:
         self._func = func
         self._interval_s = interval_s
+        self._gather_s = min(gather_s, interval_s)
         self._ran_s = float("-inf")
         self._timer = CallLaterOnce(self._run)
 
     def want(self) -> None:
         """Run when it is time."""
         wait_s = self._ran_s + self._interval_s - asyncio.get_running_loop().time()
-        self._timer.schedule(max(0.0, wait_s))
+        self._timer.schedule(max(self._gather_s, wait_s))
 
     def now(self) -> None:
         """Run in this turn of the loop."""

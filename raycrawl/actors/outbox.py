@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from raycrawl.actors.channel import Channel
-from raycrawl.actors.loop import Paced, Tasks
+from raycrawl.actors.loop import CallLaterOnce, Tasks
 from raycrawl.core.messages import RequestRecord
 from raycrawl.core.partitions import owner_of
 
@@ -70,7 +70,8 @@ class Outbox:
         self._generation = known_limit // 2
         self._unconfirmed_limit = unconfirmed_limit
         self._room: list[asyncio.Future[None]] = []
-        self._timer = Paced(self.flush, delay_s)
+        self._timer = CallLaterOnce(self.flush)
+        self._delay_s = delay_s
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -96,7 +97,7 @@ class Outbox:
         if len(batch.records) >= RECORDS_PER_BATCH or batch.nbytes >= self._batch_nbytes:
             self._seal(index)
         else:
-            self._timer.want()
+            self._timer.schedule(self._delay_s)
 
     @staticmethod
     def _attach(batch: _Batch, ticket: Ticket) -> None:
