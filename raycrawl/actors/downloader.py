@@ -216,8 +216,6 @@ class Downloader(CrawlProcess):
             self._replaced(job, request, result)
             return
         final = result.request if result.request is not None else request
-        stats = self.crawler.stats
-        stats.inc_value("response_received_count")
         self._log_crawled(final, result)
         encode = self._records.encode_request(final), self._records.encode_response(result)
         page = Page(job.id, *encode, None, job.answer, job.attempts)
@@ -225,6 +223,7 @@ class Downloader(CrawlProcess):
 
     def _log_crawled(self, request: Request, response: Response) -> None:
         crawler = self.crawler
+        crawler.stats.inc_value("response_received_count")
         if logger.isEnabledFor(logging.DEBUG):
             from raycrawl.utils.log import logformatter_adapter
 
@@ -381,7 +380,9 @@ class Downloader(CrawlProcess):
 
         result: Any = request
         while isinstance(result, RequestClass):
-            result = await self.middleware.download_async(self._for_someone, result)
+            request = result
+            result = await self.middleware.download_async(self._for_someone, request)
+        self._log_crawled(result.request if result.request is not None else request, result)
         return result  # type: ignore[no-any-return]
 
     def _set_delay(self, slot: str, delay_s: float, is_news: bool) -> None:

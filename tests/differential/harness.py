@@ -83,7 +83,8 @@ class RayKeeper:
     )
 
     def __init__(self) -> None:
-        self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
+        paths = os.pathsep.join([str(REPOSITORY), str(HERE / "kit")])
+        self.environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex, "PYTHONPATH": paths}
         self.address = ""
 
     def __enter__(self) -> Self:

@@ -374,7 +374,7 @@ LINKS = """<html><head><base href="/links/base/"><title>Links</title></head><bod
 def links(visits: Visits, request: SiteRequest, rest: list[str]) -> SiteResponse:
     port = request.headers["host"].rpartition(":")[2]
     if request.path == "/links/":
-        return SiteResponse(body=(LINKS % {"port": port}).encode())
+        return SiteResponse(body=LINKS.replace("%(port)s", port).encode())
     return page(f"<h1>{escape(request.target)}</h1>", "Leaf")
 
 
