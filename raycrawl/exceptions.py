@@ -70,6 +70,10 @@ class ResponseDataLossError(Exception):
     """The body is shorter than its headers promised; see ``DOWNLOAD_FAIL_ON_DATALOSS``."""
 
 
+class CallbackTimeoutError(Exception):
+    """A callback ran for longer than ``SCRAPER_TIMEOUT``; the request's errback receives this."""
+
+
 class UnsupportedURLSchemeError(Exception):
     """No download handler is configured for the scheme of the URL."""
 

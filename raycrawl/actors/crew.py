@@ -29,6 +29,10 @@ class ActorHost(Protocol):
         """Ends it at once."""
 
 
+class NoAnswer(PeerDied):
+    """The actor did not answer in time: it may be dead, stopped or busy."""
+
+
 class CannotOpen(Exception):
     """An actor could not open: the message says which, and why."""
 
@@ -41,6 +45,7 @@ class Member:
     incarnation: int
     pid: int = 0
     node: str = ""
+    box: str = ""  # where it says what it works on, see raycrawl.actors.guard
     is_open: bool = False
 
 
@@ -101,7 +106,7 @@ class Crew:
         if answer["error"]:
             raise CannotOpen(answer["error"])
         member = self._members[name]
-        member.pid, member.node, member.is_open = answer["pid"], answer["node"], True
+        member.pid, member.node, member.box, member.is_open = answer["pid"], answer["node"], answer["box"], True
 
     def _peers_for(self, name: str) -> dict[str, tuple[Any, int]]:
         """Everyone that ``name`` may call: those that have not opened yet are told of when they have."""
@@ -176,12 +181,16 @@ class Crew:
                 logger.debug("%s (pid %d) had ended already", name, member.pid)
 
     async def check(self, name: str, timeout_s: float) -> Health | None:
-        """An actor's pulse. Raises: PeerDied when it is gone or does not answer."""
+        """An actor's pulse. Raises: PeerDied when it is gone, NoAnswer when there is none in time."""
         member = self._members[name]
         health = await self._host.health(member.handle, timeout_s)
         if health is None:
-            raise PeerDied(name)
+            raise NoAnswer(name)
         return health
+
+    async def call(self, name: str, method: str, *args: Any) -> Any:
+        """Calls one actor. Raises: PeerDied."""
+        return await self._channel.call(name, method, *args)
 
     async def gather(self, kind: str, method: str, *args: Any) -> list[Any]:
         """Calls every actor of a kind; the answers of those that are alive and open."""

@@ -16,8 +16,9 @@ import msgspec
 
 from raycrawl.actors.channel import Channel, PeerDied
 from raycrawl.actors.closing import Closing
-from raycrawl.actors.crew import ActorHost, CannotOpen, Crew
+from raycrawl.actors.crew import ActorHost, CannotOpen, Crew, NoAnswer
 from raycrawl.actors.downloads import RemoteDownloads
+from raycrawl.actors.inquest import is_computing, testimony
 from raycrawl.actors.loop import CallLaterOnce, Tasks
 from raycrawl.actors.process import Boot, Health, Pulse
 from raycrawl.actors.record import Record
@@ -34,6 +35,7 @@ _decode_lease = msgspec.msgpack.Decoder(LeaseReply).decode
 _encode = msgspec.msgpack.Encoder().encode
 FORGET_BATCH = 512
 KEEP_STATS_S = 1.0
+NET_S = 15.0
 
 
 class ExecutionEngine:
@@ -160,18 +162,45 @@ class ExecutionEngine:
 
     async def _examine(self, peer: str, incarnation: int) -> None:
         try:
-            await self.crew.check(peer, timeout_s=5.0)
+            await self._pulse_of(peer, 5.0)
         except PeerDied:
             self._died(peer, incarnation)
+
+    async def _pulse_of(self, name: str, timeout_s: float) -> Health | None:
+        """An actor's pulse; None: a callback keeps it from answering, within its time. Raises: PeerDied."""
+        try:
+            return await self.crew.check(name, timeout_s)
+        except NoAnswer:
+            found = await testimony(self.crew, name, discard=False)
+            if not is_computing(found, self.record.scraper_timeout_s):
+                raise
+            return None
 
     def _died(self, peer: str, incarnation: int) -> None:
         if self.core.state is State.CLOSED or not self.crew.take_out(peer, incarnation):
             return
         logger.warning("%s has died: it is replaced, and what it held is leased again", peer)
         self.record.stats.inc_value(f"engine/actors_replaced/{peer.partition(':')[0]}")
-        kind, _, index = peer.partition(":")
         self.tasks.spawn(self.crew.announce_death(peer, incarnation))
-        self._handle(ev.ActorDied(kind=kind, index=int(index), incarnation=incarnation))
+        self.tasks.spawn(self._bury(peer, incarnation))
+
+    async def _bury(self, peer: str, incarnation: int) -> None:
+        """Finds out what an actor died of, and lets the core decide."""
+        kind, _, index = peer.partition(":")
+        found = await testimony(self.crew, peer, discard=True)
+        if found.is_timeout:
+            self.record.timed_out(found.page_id, found.traceback)
+        elif found.traceback:
+            logger.error("%s crashed; innermost first:\n%s", peer, found.traceback)
+        self._handle(
+            ev.ActorDied(
+                kind=kind,
+                index=int(index),
+                incarnation=incarnation,
+                blamed=found.page_id,
+                is_timeout=found.is_timeout,
+            )
+        )
 
     def status(self) -> EngineStatus:
         """The engine in a nutshell."""
@@ -328,16 +357,18 @@ class ExecutionEngine:
         incarnation = self.crew.incarnation(name)
         kind, _, index = name.partition(":")
         try:
-            health = await self.crew.check(name, timeout_s)
+            health = await self._pulse_of(name, timeout_s)
         except PeerDied:
             self._died(name, incarnation)
             return
-        assert isinstance(health, Health)
+        if health is None:
+            return
         self.record.note_health(name, health)
         is_high = health.memory_percent >= self.record.memory_backout_percent
         if is_high != (health.node in self.core.pressure.memory_high):
             self._handle(ev.PressureChanged(cause="memory", source=health.node, high=is_high))
-        if health.tick_age_s > self.record.scraper_timeout_s and kind == "scraper":
+        # Its own guard has ended a callback by then: this is for what runs outside of pages (signal handlers).
+        if health.tick_age_s > self.record.scraper_timeout_s + NET_S and kind == "scraper":
             logger.error("%s has been in %s for %.0f s: it is replaced", name, health.busy_with, health.tick_age_s)
             self._died(name, incarnation)
         elif kind in ("downloader", "scraper"):
@@ -370,6 +401,39 @@ class ExecutionEngine:
                 self.record.stats.set_value(f"engine/backout_seconds/{cause.value}", round(seconds, 3))
 
     # Orders of the driver and of components.
+
+    async def open_spider(self, close_if_idle: bool = True) -> None:
+        """Says whether the crawl ends when it is idle; without that it waits for requests until it is closed."""
+        self._handle(ev.IdlePolicySet(close_if_idle=close_if_idle))
+
+    async def stop(self) -> None:
+        """Ends the crawl gracefully, reason "shutdown"."""
+        await self.close("shutdown")
+
+    async def close_spider(self, reason: str = "cancelled") -> None:
+        """Ends the crawl gracefully with a reason."""
+        await self.close(reason)
+
+    async def needs_backout(self) -> bool:
+        """True: nothing is taken from the frontier now."""
+        return self.core.needs_backout()
+
+    async def backout_reason(self) -> str | None:
+        """The cause of ``needs_backout``, or None."""
+        reason = self.core.backout_reason()
+        return reason.value if reason else None
+
+    async def has_capacity(self) -> bool:
+        """True: there is room for another request."""
+        return self.core.has_capacity()
+
+    async def spider_is_idle(self) -> bool:
+        """True: nothing is in flight or pending, and ``Spider.start()`` has ended."""
+        return self.core.spider_is_idle()
+
+    async def scheduler_empty(self) -> bool:
+        """True: nothing is pending in any shard."""
+        return self.core.scheduler_empty()
 
     async def pause(self) -> None:
         """Takes nothing new until ``unpause``."""

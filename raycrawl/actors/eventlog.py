@@ -33,7 +33,7 @@ class EventLog:
         self.log("dropped", item, error, response)
         self.signal("item_dropped", item=item, response=response, exception=error)
 
-    def failed(self, item: Any, error: Exception, response: Any) -> None:
+    def failed(self, item: Any, error: BaseException, response: Any) -> None:
         """A pipeline, or a feed's encoder, failed with an item: that item is lost, and only that."""
         from raycrawl.failure import Failure
 

@@ -16,6 +16,16 @@ def rss_nbytes() -> int:
         return 0
 
 
+def total_nbytes() -> int:
+    """The memory that this process may have: the node's, or its container's."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return total
+    return total if limit == "max" else min(total, int(limit))
+
+
 def used_percent() -> float:
     """How much of the memory that this process may have is in use: of the node, or of its container."""
     return max(_node_percent(), _container_percent())

@@ -80,6 +80,7 @@ class Record:
         self._seen: dict[tuple[str, int], set[int]] = {}
         self._slots: dict[str, tuple[float | None, int | None, float]] = {}
         self._memory = JobMemory(boot.workdir)
+        self._timeouts: dict[bytes, str] = {}
         self._started_s = time.monotonic()
         self._rates: deque[tuple[float, int]] = deque()
         if link.channel.ships_logs:
@@ -211,16 +212,32 @@ class Record:
         return msgspec.msgpack.encode([record])
 
     def poisoned(self, blob: bytes) -> list[Page]:
-        """Leases that killed their holders, as failed pages."""
-        from raycrawl.exceptions import DownloadFailedError
+        """Leases that killed their holders, or whose callbacks do not end, as failed pages."""
+        from raycrawl import records
+        from raycrawl.exceptions import CallbackTimeoutError, DownloadFailedError
         from raycrawl.failure import Failure
 
-        leases = _decode_leases(blob)
-        self.stats.inc_value("engine/poisoned", len(leases))
-        logger.error("%d requests are given up: each has ended the processes that worked on it", len(leases))
-        failure = Failure(DownloadFailedError("the processes that worked on this request died, three times"))
-        encoded = msgspec.msgpack.encode(failure.to_dict())
-        return [Page(lease.id, lease.payload, None, encoded) for lease in leases]
+        pages = []
+        for lease in _decode_leases(blob):
+            request = records.decode_request(lease.payload)
+            callback = str(request.callback or "parse")
+            traceback = self._timeouts.pop(lease.id, None)
+            if traceback is None:
+                self.stats.inc_value("engine/poisoned")
+                logger.error("%s is given up: it has ended the processes that worked on it (%s)", request, callback)
+                error: Exception = DownloadFailedError("the processes that worked on this request died, three times")
+            else:
+                text = f"{callback}() ran for more than {self.scraper_timeout_s:g} s (SCRAPER_TIMEOUT)"
+                logger.error("%s is given up: %s%s", request, text, traceback and f"; innermost first:\n{traceback}")
+                error = CallbackTimeoutError(text)
+            failure = msgspec.msgpack.encode(Failure(error).to_dict())
+            pages.append(Page(lease.id, lease.payload, None, failure, attempts=lease.attempts, is_given_up=True))
+        return pages
+
+    def timed_out(self, page_id: bytes, traceback: str) -> None:
+        """A Scraper was ended because this page's callback did not come back."""
+        self.stats.inc_value("scraper/timeout")
+        self._timeouts[page_id] = traceback
 
     # The driver.
 

@@ -140,6 +140,8 @@ class Scheduler(ActorProcess):
             frontier.release(request.released, infrastructure=False)
         if request.lost:
             frontier.release(request.lost, infrastructure=True)
+        if request.condemned:
+            frontier.condemn(request.condemned)
         if request.fetched:
             frontier.fetched(request.fetched)
 

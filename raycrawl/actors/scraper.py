@@ -15,11 +15,14 @@ import msgspec
 from raycrawl.actors.channel import Received
 from raycrawl.actors.downloads import RemoteDownloads
 from raycrawl.actors.eventlog import EventLog
+from raycrawl.actors.guard import CallbackInterrupt, Guard, MemoryLimit, stepwise
 from raycrawl.actors.idle import IdleVerdict, idle_verdict
 from raycrawl.actors.itembox import ITEMS_PER_PART, ItemBox
+from raycrawl.actors.pagework import PageWork, source_id
 from raycrawl.actors.process import CrawlProcess
+from raycrawl.core.engine import START_ID
 from raycrawl.core.messages import Outcome, Page, RequestRecord
-from raycrawl.exceptions import CloseSpider, DontCloseSpider, DropItem
+from raycrawl.exceptions import CallbackTimeoutError, CloseSpider, DontCloseSpider, DropItem
 from raycrawl.transport.addresses import PRIVATE_OK, comes_from_user
 
 if TYPE_CHECKING:
@@ -31,38 +34,9 @@ _decode_pages = msgspec.msgpack.Decoder(list[Page]).decode
 START_WAIT_S = 0.05
 # What a page from a private address asks for may be private too (see raycrawl.transport.addresses).
 _from_private_page: ContextVar[bool | None] = ContextVar("from_private_page", default=None)  # None: from no page
-YIELD_EVERY = 1000  # outputs of one page between two looks at the event loop
-
-
-class PageWork:
-    """One page in this Scraper, and the ticket for all that must be durable before it is done.
-
-    Invariant: ``ended`` is called once, when the callback has finished and nothing of the page is on its way any more.
-    """
-
-    __slots__ = ("_ended", "_pending", "id", "is_private", "is_start", "items", "outcome", "requests",
-                 "uncounted")  # fmt: skip
-
-    def __init__(self, page_id: bytes, ended: Any) -> None:
-        self.id = page_id
-        self.requests = 0
-        self.items = 0
-        self.outcome = Outcome.DONE
-        self.is_private: bool | None = None  # None: its requests come from no page
-        self.is_start = False
-        self.uncounted = 0
-        self._pending = 1
-        self._ended = ended
-
-    def hold(self) -> None:
-        """One more thing is on its way."""
-        self._pending += 1
-
-    def release(self) -> None:
-        """One of them is durable; after the last, the page has ended."""
-        self._pending -= 1
-        if not self._pending:
-            self._ended(self)
+BREATH_S = 0.1  # how long the outputs of one page may keep the event loop, between two of them
+# The page whose callback runs, for what the callback asks of its process.
+_page_at_work: ContextVar[PageWork | None] = ContextVar("page_at_work", default=None)
 
 
 @dataclass(slots=True)
@@ -107,6 +81,7 @@ class Scraper(CrawlProcess):
             self.channel, self.tasks, self.name, self.boot.downloaders, incarnation=self.incarnation
         )
         self._active: dict[bytes, PageWork] = {}
+        self._running = 0  # callbacks that have not finished
         self._start: _Start | None = None
         self._received = Received()
         self._item_slots = asyncio.Semaphore(max(1, crawler.settings.getint("CONCURRENT_ITEMS")))
@@ -115,6 +90,28 @@ class Scraper(CrawlProcess):
         self._takes_pages = bool(page_feeds(crawler.settings))
         await self.pipelines.open_spider_async()
         await self._announce_opening()
+        self._set_guards(crawler.settings)
+
+    def _set_guards(self, settings: Any) -> None:
+        """From here on callbacks run. See ``raycrawl.actors.guard``."""
+        owns_process = self.channel.ships_logs
+        self.guard = Guard(settings.getfloat("SCRAPER_TIMEOUT"), owns_process=owns_process)
+        self._start_work = PageWork(START_ID, lambda _: None)
+        memory_nbytes = MemoryLimit.nbytes(settings["SCRAPER_MEMORY_LIMIT"], self.boot.scrapers)
+        if owns_process and memory_nbytes:
+            MemoryLimit.set(memory_nbytes)
+
+    def box_path(self) -> str:
+        """The file that says which page has the CPU."""
+        return self.guard.box.path if self.is_open and self.guard.box is not None else ""
+
+    def _beat(self) -> None:
+        super()._beat()
+        if not self.is_open:
+            return
+        self.guard.beat()
+        for work in list(self._active.values()):
+            work.end_if_late(self.pulse.at_s, self.guard.timeout_s)
 
     def listens_to(self) -> list[str]:
         """The names of the signals that someone in this process listens to."""
@@ -138,42 +135,97 @@ class Scraper(CrawlProcess):
         for page in _decode_pages(blob):
             if page.id not in self._active:
                 rest.count += 1
-                work = self._active[page.id] = PageWork(page.id, rest.wrap(self._page_ended))
-                self.tasks.spawn(self._page(work, page))
+                self._running += 1
+                work = PageWork(page.id, rest.wrap(self._page_ended), source_id=source_id(page))
+                self._active[page.id] = work
+                work.task = self.tasks.spawn(stepwise(self.guard, work, self._page, work, page))
         await rest.wait()
 
     def _page_ended(self, work: PageWork) -> None:
-        self._active.pop(work.id, None)
+        self._active.pop(work.page_id, None)
         self._count_items(work)
-        self.reporter.ended(work.id, work.outcome)
+        self.reporter.ended(work.page_id, work.outcome)
 
     async def _page(self, work: PageWork, page: Page) -> None:
-        async with self._alone_if_suspect(page.id, page.attempts):
-            await self._run_callback(work, page)
+        try:
+            async with self._alone_if_suspect(page.id, page.attempts):
+                await self._run_callback(work, page)
+        finally:
+            self._running -= 1
+            if not self._running:  # nothing more will join what has been gathered
+                self.outbox.flush()
+                self.items.flush()
 
     async def _run_callback(self, work: PageWork, page: Page) -> None:
         request = response = None
-        self.pulse.at_s = time.monotonic()
         try:
             request = self._records.decode_request(page.request, self.spider)
             self.pulse.busy_with = request.url
             work.is_private = comes_from_user(request.meta)
             request.meta.pop(PRIVATE_OK, None)
             _from_private_page.set(work.is_private)
+            _page_at_work.set(work)
             response = self._open_page(page, request)
             if self._takes_pages and page.response is not None:
                 self._keep_page(request, response, work)
+            if not page.is_given_up or request.errback is not None:  # the engine has said why it is given up
+                await self._scrape(work, request, response)
+            else:
+                work.outcome = Outcome.FAILED
+        except BaseException as error:  # whatever it is, it is the page's, and not the process's
+            if _is_being_cancelled(work, error):
+                raise
+            await self._callback_failed(work, error, request, response)
+        self.pulse.busy_with = ""
+        work.release()
+
+    async def _scrape(self, work: PageWork, request: Request, response: Response | Failure) -> None:
+        """Calls the callback, or the errback, and takes what it gives."""
+        work.is_in_callback = True
+        try:
             outputs = await self.middleware.scrape_response_async(self._call_spider, response, request)
             if hasattr(outputs, "__iter__"):
+                work.is_in_callback = False
                 await self._take_all(outputs, work, response)
-            else:
-                async for output in outputs:
-                    await self._take(output, work, response)
-        except Exception as error:
-            self._spider_error(work, error, request, response)
+                return
+            async for output in outputs:
+                work.is_in_callback = False
+                await self._take(output, work, response)
+                work.is_in_callback = True
         finally:
-            self.pulse.busy_with = ""
-            work.release()
+            work.is_in_callback = False
+
+    async def _callback_failed(self, work: PageWork, error: BaseException, request: Any, response: Any) -> None:
+        """An error costs its page; one that took too long has its errback called, if it has one."""
+        from raycrawl.failure import Failure
+
+        late = self._lateness(work, error, request)
+        if late is None:
+            self._spider_error(work, error, request, response)
+            return
+        logger.error("%s is given up: %s", request, late, exc_info=error)
+        if request is None or request.errback is None or isinstance(response, Failure):
+            work.outcome = Outcome.FAILED
+            return
+        self.guard.begin(work)
+        try:
+            await self._scrape(work, request, Failure(late, request))
+        except BaseException as second:
+            if _is_being_cancelled(work, second):
+                raise
+            self._lateness(work, second, request)
+            self._spider_error(work, second, request, response)
+
+    def _lateness(self, work: PageWork, error: BaseException, request: Any) -> CallbackTimeoutError | None:
+        """The error for the user when a callback ran for too long, counted; None: it is an error of another kind."""
+        if not isinstance(error, CallbackInterrupt) and not work.is_late:
+            return None
+        if work.is_late and work.task is not None:
+            work.is_late = False
+            work.task.uncancel()
+        self.crawler.stats.inc_value("scraper/timeout")
+        name = getattr(request.callback if request is not None else None, "__name__", "parse")
+        return CallbackTimeoutError(f"{name}() ran for more than {self.guard.timeout_s:g} s (SCRAPER_TIMEOUT)")
 
     def _keep_page(self, request: Request, response: Any, work: PageWork) -> None:
         """For feeds that take whole pages (WARC)."""
@@ -205,16 +257,17 @@ class Scraper(CrawlProcess):
         """A plain iterable: nothing is awaited between two links, but for backpressure and once in a while."""
         from raycrawl.http import Request
 
-        for number, output in enumerate(outputs, 1):
+        clock, breath_s = time.monotonic, time.monotonic() + BREATH_S
+        for output in outputs:
             if isinstance(output, Request):
                 self._take_request(output, work)
             else:
                 await self._take_item(output, work, response)
             if self.outbox.needs_room():
                 await self.outbox.room()
-            elif number % YIELD_EVERY == 0:
-                self.pulse.at_s = time.monotonic()
+            elif clock() > breath_s:
                 await asyncio.sleep(0)
+                breath_s = clock() + BREATH_S
 
     async def _take(self, output: Any, work: PageWork, response: Any) -> None:
         from raycrawl.http import Request
@@ -264,14 +317,17 @@ class Scraper(CrawlProcess):
             return
         await self._item_slots.acquire()
         work.hold()
-        self.tasks.spawn(self._through_pipelines(item, work, response))
+        self.tasks.spawn(stepwise(self.guard, work, self._through_pipelines, item, work, response))
 
     async def _through_pipelines(self, item: Any, work: PageWork, response: Any) -> None:
         try:
             result = await self.pipelines.process_item_async(item)
         except DropItem as error:
             self._item_log.dropped(item, error, response)
-        except Exception as error:
+        except BaseException as error:
+            if _is_being_cancelled(work, error):
+                raise
+            error = self._lateness(work, error, None) or error
             self._item_log.failed(item, error, response)
         else:
             self._scraped(result, work, response)
@@ -302,7 +358,7 @@ class Scraper(CrawlProcess):
         """The signals that someone in the engine's process listens to: they are carried there."""
         self._item_log.forwarded = frozenset(names)
 
-    def _spider_error(self, work: PageWork, error: Exception, request: Any, response: Any) -> None:
+    def _spider_error(self, work: PageWork, error: BaseException, request: Any, response: Any) -> None:
         from raycrawl.failure import Failure
 
         if isinstance(error, CloseSpider):
@@ -329,7 +385,8 @@ class Scraper(CrawlProcess):
         rest = _Rest()
         while pulled < n and not exhausted:
             if start.next_output is None:
-                start.next_output = self.tasks.spawn(_next(start.outputs))
+                pulled_output = stepwise(self.guard, self._start_work, _next, start.outputs)
+                start.next_output = self.tasks.spawn(pulled_output)
             await asyncio.wait((start.next_output,), timeout=START_WAIT_S if pulled else None)
             if not start.next_output.done():
                 break
@@ -379,6 +436,7 @@ class Scraper(CrawlProcess):
 
     async def close_spider(self, reason: str) -> None:
         """Closes pipelines and this copy of the spider."""
+        self.guard.close()
         if self._start is not None and self._start.next_output is not None:
             self._start.next_output.cancel()
         await self.pipelines.close_spider_async()
@@ -401,7 +459,10 @@ class Scraper(CrawlProcess):
         is_private = _from_private_page.get()
         if is_private is not None:
             request.meta[PRIVATE_OK] = is_private
-        return self.downloads.download(request, self.spider)
+        download = self.downloads.download(request, self.spider)
+        if (work := _page_at_work.get()) is not None:
+            work.waits_for(download)
+        return download
 
     async def answers(self, blob: bytes) -> None:
         """Responses to this process's ``download()`` calls."""
@@ -440,12 +501,25 @@ _END = object()
 
 
 async def _next(outputs: AsyncIterator[Any]) -> Any:
-    return await anext(outputs, _END)
+    try:
+        return await anext(outputs, _END)
+    except CallbackInterrupt as error:
+        raise CallbackTimeoutError("start() did not come back within SCRAPER_TIMEOUT") from error
+    except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:  # they would end the event loop
+        raise RuntimeError(f"start() raised {error!r}") from error
 
 
 def _goes_on(task: asyncio.Task[Any]) -> bool:
     """An error in ``start()`` itself ends it; one in what it gave does not."""
     return not task.cancelled() and task.exception() is None
+
+
+def _is_being_cancelled(work: PageWork, error: BaseException) -> bool:
+    """The actor is being ended; no error of the callback's."""
+    if not isinstance(error, asyncio.CancelledError) or work.is_late:
+        return False
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _none_as_empty(result: Any) -> Any:

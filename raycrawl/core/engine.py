@@ -16,11 +16,16 @@ from raycrawl.core.backpressure import BackoutReason, Limits, Pressure, backout_
 from raycrawl.core.facade import ExecutionEngine as ExecutionEngine
 from raycrawl.core.ledger import Holder, Ledger
 from raycrawl.core.lifecycle import State, Step, advance
+from raycrawl.core.messages import Ack, Outcome
 from raycrawl.core.shards import ShardView
 
 RELEASED_KEPT = 10_000
 SUSPECT_ATTEMPTS = 2
 """A page whose holders died this often is worked on alone; if one dies then, the page was it."""
+GIVEN_UP_ATTEMPTS = SUSPECT_ATTEMPTS + 1
+START_DEATHS = 3
+START_ID = b"start"
+"""Stands for ``Spider.start()`` where pages have their ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +49,7 @@ class StartView:
     scraper: int = 0
     pulling: bool = False
     exhausted: bool = False
+    deaths: int = 0
 
 
 @dataclass(slots=True)
@@ -82,6 +88,7 @@ class EngineCore:
         self.start = StartView()
         self.idle = IdleView()
         self.close_reason = ""
+        self.close_if_idle = config.close_if_idle
         self.backout_seconds: dict[BackoutReason, float] = {}
         self._backed_out: BackoutReason | None = None
         self._since_s = now_s
@@ -97,6 +104,7 @@ class EngineCore:
             ev.Checked: self._on_checked,
             ev.IdleAnswered: self._on_idle_answered,
             ev.PressureChanged: self._on_pressure_changed,
+            ev.IdlePolicySet: self._on_idle_policy_set,
             ev.PauseRequested: self._on_pause,
             ev.UnpauseRequested: self._on_unpause,
             ev.CloseRequested: self._on_close,
@@ -162,7 +170,9 @@ class EngineCore:
             self.idle.answered = self.idle.said_empty = False
         if event.poisoned:
             scraper = next(iter(self._alive_scrapers()), 0)
-            self.ledger.lease(shard.index, self._holder("scraper", scraper), event.poisoned, now_s=now_s)
+            given_up = dict.fromkeys(event.poisoned, GIVEN_UP_ATTEMPTS)
+            holder = self._holder("scraper", scraper)
+            self.ledger.lease(shard.index, holder, event.poisoned, now_s=now_s, attempts=given_up)
             commands.append(ev.SendPoisoned(shard=shard.index, scraper=scraper))
         for downloader, ids in event.batches:
             if self.state in (State.RUNNING, State.PAUSED) and ("downloader", downloader) not in self.dead:
@@ -222,7 +232,8 @@ class EngineCore:
         elif event.kind in ("downloader", "scraper"):
             if not self._is_current(event.kind, event.index, event.incarnation):
                 return []
-            self._release_lost(Holder(event.kind, event.index, event.incarnation))
+            self._release_lost(Holder(event.kind, event.index, event.incarnation), event)
+            self._blame_start(event)
             self.dead.add(key)
             self.pressure.sink_lag_nbytes.pop(f"{event.kind}:{event.index}", None)
             if event.kind == "scraper" and self.start.scraper == event.index:
@@ -233,19 +244,34 @@ class EngineCore:
             self.dead.add(key)
         return [ev.ReplaceActor(kind=event.kind, index=event.index, incarnation=event.incarnation + 1)]
 
-    def _release_lost(self, holder: Holder) -> None:
+    def _release_lost(self, holder: Holder, death: ev.ActorDied) -> None:
         """What a dead actor held goes back. Who is to blame?
 
-        A page that the actor worked on alone is. When nobody was named, each page may be: it counts up to one attempt
-        less than poison, and is then worked on alone, so that a page is given up for its own deeds only.
+        The page that had the CPU, or that the actor worked on alone. When nobody was named, each page may be: it counts
+        up to one attempt less than poison, and is then worked on alone, so that a page is given up for its own deeds
+        only. A page that took too long is given up at once; one whose errback did it again ends here.
         """
-        blamed = self.suspects.pop((holder.kind, holder.number), b"")
+        alone = self.suspects.pop((holder.kind, holder.number), b"")
+        blamed = death.blamed or alone
         for page_id, entry in self.ledger.lost(holder):
-            to_blame = page_id == blamed or (not blamed and entry.attempts < SUSPECT_ATTEMPTS)
-            self.shards[entry.shard].note_released(page_id, lost=to_blame)
+            shard = self.shards[entry.shard]
+            if page_id == blamed and entry.attempts >= GIVEN_UP_ATTEMPTS:
+                shard.note_ack(Ack(page_id, Outcome.FAILED))
+            elif page_id == blamed and death.is_timeout:
+                shard.note_condemned(page_id)
+            else:
+                to_blame = page_id == blamed or (not blamed and entry.attempts < SUSPECT_ATTEMPTS)
+                shard.note_released(page_id, lost=to_blame)
             self._released[page_id] = entry.shard
         while len(self._released) > RELEASED_KEPT:
             del self._released[next(iter(self._released))]
+
+    def _blame_start(self, death: ev.ActorDied) -> None:
+        """A ``Spider.start()`` that ends its process again and again, or never comes back, has ended itself."""
+        if death.blamed == START_ID:
+            self.start.deaths += 1
+            if death.is_timeout or self.start.deaths >= START_DEATHS:
+                self.start.exhausted = True
 
     def _on_actor_replaced(self, event: ev.ActorReplaced, now_s: float) -> list[ev.Command]:
         if event.kind == "scheduler":
@@ -281,6 +307,10 @@ class EngineCore:
     def _on_pressure_changed(self, event: ev.PressureChanged, now_s: float) -> list[ev.Command]:
         sources = self.pressure.memory_high if event.cause == "memory" else self.pressure.disk_full
         (sources.add if event.high else sources.discard)(event.source)
+        return []
+
+    def _on_idle_policy_set(self, event: ev.IdlePolicySet, now_s: float) -> list[ev.Command]:
+        self.close_if_idle = event.close_if_idle
         return []
 
     def _on_pause(self, event: ev.PauseRequested, now_s: float) -> list[ev.Command]:
@@ -369,7 +399,7 @@ class EngineCore:
         if self.scheduler_empty() and not self.idle.said_empty:
             self.idle.said_empty = True
             commands.append(ev.SchedulerEmpty())
-        may_close = self.state is State.RUNNING and self.config.close_if_idle
+        may_close = self.state is State.RUNNING and self.close_if_idle
         if self.idle.asking or not may_close or not self.spider_is_idle():
             return commands
         if self.idle.answered:

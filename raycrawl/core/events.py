@@ -67,11 +67,17 @@ class Enqueued(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActorDied(Event):
-    """An actor's incarnation is gone for good; what it held is lost."""
+    """An actor's incarnation is gone for good; what it held is lost.
+
+    ``blamed``: the page that had the CPU (empty: nobody knows). ``is_timeout``: it was ended because that page took
+    too long.
+    """
 
     kind: str
     index: int
     incarnation: int
+    blamed: bytes = b""
+    is_timeout: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +115,13 @@ class PressureChanged(Event):
     cause: str
     source: str
     high: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdlePolicySet(Event):
+    """Whether an idle crawl is closed (``open_spider(close_if_idle=)``)."""
+
+    close_if_idle: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

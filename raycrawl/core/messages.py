@@ -96,6 +96,7 @@ class Page(msgspec.Struct, frozen=True, array_like=True):
     failure: bytes | None = None
     answer: int = 0
     attempts: int = 0  # how often processes died while they worked on it
+    is_given_up: bool = False  # poison: its errback is called, nothing is tried again
 
 
 class LeaseBatch(msgspec.Struct, frozen=True, array_like=True):
@@ -116,6 +117,7 @@ class LeaseRequest(msgspec.Struct, frozen=True, array_like=True):
     acks: list[Ack] = []
     released: list[bytes] = []
     lost: list[bytes] = []  # released because their owner died: counts towards poison
+    condemned: list[bytes] = []  # poison at once: their callbacks ran until their process was ended for it
     live: list[bytes] | None = None  # when given: all that is in flight; any other lease is void
 
 

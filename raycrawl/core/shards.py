@@ -29,6 +29,7 @@ class ShardView:
         self._acks: list[Ack] = []
         self._released: list[bytes] = []
         self._lost: list[bytes] = []
+        self._condemned: list[bytes] = []
 
     @property
     def is_waiting(self) -> bool:
@@ -43,7 +44,7 @@ class ShardView:
     @property
     def has_news(self) -> bool:
         """There is something that the shard must be told."""
-        return bool(self._fetched or self._acks or self._released or self._lost)
+        return bool(self._fetched or self._acks or self._released or self._lost or self._condemned)
 
     @property
     def is_settled(self) -> bool:
@@ -68,6 +69,11 @@ class ShardView:
     def note_released(self, page_id: bytes, *, lost: bool) -> None:
         """A page goes back to PENDING; ``lost`` when its holder died with it."""
         (self._lost if lost else self._released).append(page_id)
+        self.note_touched()
+
+    def note_condemned(self, page_id: bytes) -> None:
+        """A page whose callback does not end: it is poison, without another try."""
+        self._condemned.append(page_id)
         self.note_touched()
 
     def is_worth_a_call(self, room: int, now_s: float) -> bool:
@@ -98,9 +104,10 @@ class ShardView:
             acks=self._acks,
             released=self._released,
             lost=self._lost,
+            condemned=self._condemned,
             live=live,
         )
-        self._fetched, self._acks, self._released, self._lost = [], [], [], []
+        self._fetched, self._acks, self._released, self._lost, self._condemned = [], [], [], [], []
         self.fresh = True
         return CallShard(shard=self.index, request=self._call)
 
@@ -124,6 +131,7 @@ class ShardView:
             self._acks = [*self._call.acks, *self._acks]
             self._released = [*self._call.released, *self._released]
             self._lost = [*self._call.lost, *self._lost]
+            self._condemned = [*self._call.condemned, *self._condemned]
             self._call = None
         self.fresh = False
 

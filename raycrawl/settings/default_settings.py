@@ -309,4 +309,5 @@ ROBOTSTXT_RFC9309 = True
 SCHEDULER_SHARDS = 1
 SCRAPER_ACTORS: int | str = "auto"
 SCRAPER_CPUS: float | str = "auto"
+SCRAPER_MEMORY_LIMIT: float | str = "auto"
 SCRAPER_TIMEOUT = 180

@@ -148,6 +148,7 @@ _LEVEL = Check(_level, "a log level: DEBUG, INFO, WARNING, ERROR, CRITICAL or a 
 _MAPPING = Check(_mapping, "a dictionary")
 _PATH = Check(str, "a path", optional=True)
 _ACTORS = Check(_auto_or(_whole(1)), "'auto' or a whole number, 1 or more")
+_MEMORY = Check(_auto_or(_real()), "'auto' or a number of megabytes, 0 or more")
 _CPUS = Check(_auto_or(_real()), "'auto' or a number of CPUs, 0 or more")
 _TLS = Check(_tls, "one of TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3", optional=True)
 
@@ -205,6 +206,7 @@ _GROUPS: dict[Check, str] = {
     """,
     _PATH: "FEED_TEMPDIR FILES_STORE IMAGES_STORE JOBDIR LOG_FILE",
     _ACTORS: "DOWNLOADER_ACTORS SCRAPER_ACTORS",
+    _MEMORY: "SCRAPER_MEMORY_LIMIT",
     _CPUS: "DOWNLOADER_CPUS SCRAPER_CPUS",
     _TLS: "DOWNLOAD_TLS_MAX_VERSION DOWNLOAD_TLS_MIN_VERSION",
     Check(_text, "a text"): "BOT_NAME LOG_FORMAT LOG_DATEFORMAT",

@@ -200,6 +200,7 @@ class Frontier:
         Returns: how many became PENDING.
         """
         leases = {id_: self._leases[id_] for id_ in dict.fromkeys(ids) if id_ in self._leases}
+        self._poisoned |= {id_: None for id_, lease in leases.items() if lease.is_poison}  # to be taken once more
         leases = {id_: lease for id_, lease in leases.items() if not lease.is_poison}
         if infrastructure and leases:
             self._write_attempts(list(leases.values()))
@@ -215,6 +216,15 @@ class Frontier:
             self._roster.place(lease.slot)
             n_released += 1
         return n_released
+
+    def condemn(self, ids: Iterable[bytes]) -> None:
+        """Make leased requests poison at once (durable), whatever their attempts; see ``take_poisoned``."""
+        leases = {id_: lease for id_ in dict.fromkeys(ids) if (lease := self._leases.get(id_)) and not lease.is_poison}
+        for lease in leases.values():
+            lease.attempts = self.policy.max_attempts
+        self._write_attempts(list(leases.values()))
+        for id_, lease in leases.items():
+            self._poison(id_, lease)
 
     def release_owner(self, owner: int, incarnation: int, *, infrastructure: bool = True) -> int:
         """Release what ``owner`` held in ``incarnation`` or before. Returns how many became PENDING."""
