@@ -169,6 +169,7 @@ class Crawl(CrawlView):
         self.exit_code: int | None = None
         self._boot, self._job, self._options = boot, job, options
         self._is_killed = False
+        self._keeps_stdout = any(uri == "-" or uri.startswith("stdout:") for uri in boot.feeds)
         self._pids: dict[str, int] = {}
         self._status = CrawlStatus()
         self._error = ""
@@ -304,7 +305,7 @@ class Crawl(CrawlView):
         from raycrawl.actors.logs import replay
 
         for line in snapshot.logs:
-            replay(line)
+            replay(line, keeps_stdout=self._keeps_stdout)
         self._status = status_of(snapshot)
 
     def _conclude(self, snapshot: Snapshot) -> None:

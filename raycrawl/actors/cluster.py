@@ -71,7 +71,8 @@ def _few_processes() -> Iterator[None]:
     """
     from ray._private import node, parameter, utils
 
-    params, head = getattr(parameter, "RayParams", None), getattr(node, "Node", None)
+    params: Any = getattr(parameter, "RayParams", None)
+    head: Any = getattr(node, "Node", None)
     if params is None or not hasattr(head, "start_api_server") or not hasattr(utils, "get_dashboard_dependency_error"):
         yield
         return

@@ -74,14 +74,17 @@ class _PrintedLines(io.TextIOBase):
             self._part = ""
 
 
-def replay(line: LogLine) -> None:
-    """Writes a line of an actor in this process: output to stdout, anything else through its logger."""
+def replay(line: LogLine, *, keeps_stdout: bool = False) -> None:
+    """Writes a line of an actor in this process: output to stdout, anything else through its logger.
+
+    ``keeps_stdout``: a feed has stdout for itself, so what the spider prints goes to stderr.
+    """
     if line.level == FEED_LINE_LEVEL:
         sys.stdout.buffer.write(line.message.encode("latin-1"))
         sys.stdout.flush()
         return
     if line.level == PRINT_LEVEL:
-        print(line.message)
+        print(line.message, file=sys.stderr if keeps_stdout else sys.stdout)
         return
     log = logging.getLogger(line.name)
     if log.isEnabledFor(line.level):
