@@ -1,4 +1,4 @@
-"""Crawls on a real Ray: each in a process of its own, in a temporary directory of this session, against a site on loopback."""
+"""Crawls on a real Ray: each in a process of its own, with a temporary directory of this session, sites on loopback."""
 
 from __future__ import annotations
 

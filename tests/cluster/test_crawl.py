@@ -125,7 +125,9 @@ if __name__ == "__main__":
     assert "this spider has no will to live" in outcome.out
 
 
-def test_callback_that_computes_for_long_costs_no_page_twice(scripts: Scripts, tmp_path: Path, site: SiteServer) -> None:
+def test_callback_that_computes_for_long_costs_no_page_twice(
+    scripts: Scripts, tmp_path: Path, site: SiteServer
+) -> None:
     site.hits.clear()
     text = SPIDER.format(url=site.url) + (
         """
