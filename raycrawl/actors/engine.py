@@ -372,6 +372,7 @@ class ExecutionEngine:
             logger.error("%s has been in %s for %.0f s: it is replaced", name, health.busy_with, health.tick_age_s)
             self._died(name, incarnation)
         elif kind in ("downloader", "scraper"):
+            asked_s -= health.tick_age_s  # what came since its loop last ran (a callback computes) waits at its door
             self._handle(
                 ev.Checked(kind=kind, index=int(index), incarnation=incarnation, known=health.known, asked_s=asked_s)
             )

@@ -1,4 +1,4 @@
-"""The story of every fault test: a crawl of a slow site, something that dies in the middle of it, and the books after it."""
+"""The story of every fault test: a crawl of a slow site, something that dies in its middle, the books after it."""
 
 from __future__ import annotations
 
