@@ -2,7 +2,8 @@
 
 Parts: ``enqueue`` (new records and duplicates, one shard on RocksDB), ``cycle`` (lease and acknowledge), ``choice``
 (the next requests among 100, 10,000 and 100,000 domains) and ``resume`` (a killed shard with a million pending requests
-is opened again and leases its first page). Each part runs in a process of its own, so its memory is its own.
+is opened again and leases its first page), ``crawl`` (one callback yields them all, through a whole crawl on Ray). Each
+part runs in a process of its own, so its memory is its own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from raycrawl.core.frontier import Frontier, FrontierPolicy
 from raycrawl.core.messages import Ack, RequestRecord
 from raycrawl.frontier.rocks import RocksStore
+from tests.bench import million
 
 PAYLOAD_NBYTES = 160
 CHOICE_DOMAINS = (100, 10_000, 100_000)
@@ -30,6 +32,8 @@ GOALS = {
     "choice_us": 60.0,
     "resume_s": 2.0,
     "open_s": 0.1,
+    "crawl_requests_per_s": 10_000,
+    "crawl_peak_mb": 1_200,
 }
 
 Figures = dict[str, float]
@@ -174,6 +178,9 @@ def run_all(parts: list[str], urls: int, hosts: int) -> Figures:
                 for domains in CHOICE_DOMAINS:
                     figures |= run_part(part, Path(f"{path}-{domains}"), urls, domains)
                 continue
+            if part == "crawl":
+                figures |= million.bench(urls, hosts)
+                continue
             if part == "resume":
                 run_part("fill", path, urls, hosts)
             own = run_part(part, path, urls, hosts)
@@ -193,7 +200,7 @@ def missed_goals(figures: Figures) -> list[str]:
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="frontier", description=__doc__)
-    parser.add_argument("--part", action="append", choices=sorted(PARTS))
+    parser.add_argument("--part", action="append", choices=sorted([*PARTS, "crawl"]))
     parser.add_argument("--urls", type=int, default=1_000_000)
     parser.add_argument("--hosts", type=int, default=5_000)
     parser.add_argument("--json", action="store_true")
@@ -202,7 +209,7 @@ def main(argv: list[str]) -> int:
     if args.inside:
         print(json.dumps(PARTS[args.part[0]](Path(args.inside), args.urls, args.hosts)))
         return 0
-    figures = run_all(args.part or ["enqueue", "cycle", "choice", "resume"], args.urls, args.hosts)
+    figures = run_all(args.part or ["enqueue", "cycle", "choice", "resume", "crawl"], args.urls, args.hosts)
     missed = missed_goals(figures)
     if args.json:
         print(json.dumps({"figures": figures, "missed": missed}))
