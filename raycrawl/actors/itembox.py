@@ -13,6 +13,7 @@ from raycrawl.feeds.codec import ItemCodec
 
 ITEMS_PER_BATCH = 1000
 ITEMS_PER_PART = 1000
+PART_NBYTES = 1_000_000
 UNCOMMITTED_NBYTES = 32_000_000
 
 
@@ -38,17 +39,24 @@ class Packer:
 
     def add(self, page_id: bytes, part: int, item: Any) -> bool:
         """Adds an item; True when it is the first of its part. Raises: ValueError when it cannot travel."""
+        is_first = (page_id, part) not in self.parts
+        self.put(page_id, part, [self.encode(item)])
+        return is_first
+
+    def encode(self, item: Any) -> tuple[bytes, bytes]:
+        """An item as (head, values). Raises: ValueError when it cannot travel."""
         blob = self._codec.encode((item,))
         body_at = 4 + int.from_bytes(blob[:4], "little")
-        head = self._heads.setdefault(blob[:body_at], len(self._heads))
-        items = self.parts.get((page_id, part))
-        is_first = items is None
-        if items is None:
-            items = self.parts[page_id, part] = []
-        items.append((head, blob[body_at:]))
-        self.count += 1
-        self.nbytes += len(blob) - body_at
-        return is_first
+        return blob[:body_at], blob[body_at:]
+
+    def put(self, page_id: bytes, part: int, items: list[tuple[bytes, bytes]]) -> None:
+        """Adds encoded items."""
+        heads = self._heads
+        self.parts.setdefault((page_id, part), []).extend(
+            (heads.setdefault(head, len(heads)), body) for head, body in items
+        )
+        self.count += len(items)
+        self.nbytes += sum(len(body) for _, body in items)
 
     def take(self) -> bytes:
         """The batch, encoded; the packer is empty again."""
@@ -58,10 +66,12 @@ class Packer:
 
 
 class ItemSource(Protocol):
-    """A page, as far as its items go: a ticket with an id and the number of items that it has given."""
+    """A page, as far as its items go: a ticket with an id, the part that it fills, and how many parts it has filled."""
 
     id: bytes
-    items: int
+    part: list[tuple[bytes, bytes]]
+    part_nbytes: int
+    parts: int
 
     def hold(self) -> None:
         """One more thing is on its way."""
@@ -73,8 +83,10 @@ class ItemSource(Protocol):
 class ItemBox:
     """Gathers items page by page and sends them to its targets: every FeedSink, or the ItemPipeline before them.
 
-    A page's items travel in parts of up to ``ITEMS_PER_PART``; a sink that has committed (page, part) before leaves it
-    out. Invariant: a page's ticket is released only after every feed has committed the part.
+    Items travel in parts of a page; a sink that has committed (page, part) before leaves it out. So a part travels whole:
+    when it has ``ITEMS_PER_PART`` items or ``PART_NBYTES`` bytes, or when its page has no more. A page that is scraped
+    again fills its parts in the same way, however slow its callback was before it was cut off.
+    Invariant: a page's ticket is released only after every feed has committed the part.
     """
 
     def __init__(self, channel: Channel, tasks: Tasks, *, targets: list[str], delay_s: float) -> None:
@@ -96,10 +108,22 @@ class ItemBox:
         """Takes an item. Raises: ValueError when it cannot travel."""
         if not self._targets:
             return
-        if self._packer.add(source.id, source.items // ITEMS_PER_PART, item):
+        encoded = self._packer.encode(item)
+        if not source.part:
             source.hold()
-            self._sources.append(source)
-        source.items += 1
+        source.part.append(encoded)
+        source.part_nbytes += len(encoded[1])
+        if len(source.part) >= ITEMS_PER_PART or source.part_nbytes >= PART_NBYTES:
+            self.finish(source)
+
+    def finish(self, source: ItemSource) -> None:
+        """Sends the source's last items: it has no more for now."""
+        if not source.part:
+            return
+        self._packer.put(source.id, source.parts, source.part)
+        self._sources.append(source)
+        source.part, source.part_nbytes = [], 0
+        source.parts += 1
         if self._packer.count >= ITEMS_PER_BATCH:
             self.flush()
         else:

@@ -20,15 +20,17 @@ class PageWork:
     """
 
     __slots__ = (
-        "_ended", "_pending", "downloads", "id", "is_in_callback", "is_late", "is_private", "is_start", "items",
-        "outcome", "page_id", "requests", "stepped_s", "task", "uncounted",
+        "_ended", "_pending", "downloads", "id", "is_in_callback", "is_late", "is_private", "is_start", "outcome",
+        "page_id", "part", "part_nbytes", "parts", "producers", "requests", "stepped_s", "task", "uncounted",
     )  # fmt: skip
 
     def __init__(self, page_id: bytes, ended: Any, *, source_id: bytes = b"") -> None:
         self.page_id = page_id
         self.id = source_id or page_id
         self.requests = 0
-        self.items = 0
+        self.part: list[tuple[bytes, bytes]] = []  # encoded items, see ItemBox
+        self.part_nbytes = self.parts = 0
+        self.producers = 1  # the callback, and items that are in pipelines
         self.outcome = Outcome.DONE
         self.is_private: bool | None = None  # None: its requests come from no page
         self.is_start = False

@@ -177,7 +177,14 @@ class Scraper(CrawlProcess):
                 raise
             await self._callback_failed(work, error, request, response)
         self.pulse.busy_with = ""
+        self._produced(work)
         work.release()
+
+    def _produced(self, work: PageWork) -> None:
+        """The callback, or an item's way through the pipelines, has ended; after the last the page gives no items."""
+        work.producers -= 1
+        if not work.producers:
+            self.items.finish(work)
 
     async def _scrape(self, work: PageWork, request: Request, response: Response | Failure) -> None:
         """Calls the callback, or the errback, and takes what it gives."""
@@ -317,6 +324,7 @@ class Scraper(CrawlProcess):
             return
         await self._item_slots.acquire()
         work.hold()
+        work.producers += 1
         self.tasks.spawn(stepwise(self.guard, work, self._through_pipelines, item, work, response))
 
     async def _through_pipelines(self, item: Any, work: PageWork, response: Any) -> None:
@@ -333,6 +341,7 @@ class Scraper(CrawlProcess):
             self._scraped(result, work, response)
         finally:
             self._item_slots.release()
+            self._produced(work)
             work.release()
 
     def _scraped(self, item: Any, work: PageWork, response: Any) -> None:
@@ -398,6 +407,7 @@ class Scraper(CrawlProcess):
             work = PageWork(b"start:%d" % start.given, rest.wrap(self._count_items))
             work.is_start = True
             exhausted = await self._take_start(task, work)
+            self._produced(work)
             work.release()
         self.outbox.flush()
         self.items.flush()
