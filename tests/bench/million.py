@@ -54,10 +54,11 @@ def crawl(urls: int, hosts: int) -> dict[str, float]:
 def bench(urls: int, hosts: int) -> dict[str, float]:
     """The crawl in a process of its own; its rate, and the memory (PSS) of all processes together."""
     with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "figures.json"
-        usage = measure([sys.executable, "-m", "tests.bench.million", str(urls), str(hosts), str(output)])
+        output, log = Path(folder) / "figures.json", Path(folder) / "log"
+        command = [sys.executable, "-m", "tests.bench.million", str(urls), str(hosts), str(output)]
+        usage = measure(command, cwd=Path(__file__).parents[2], output=log)
         if usage.exit_code:
-            raise RuntimeError(f"the crawl failed with exit code {usage.exit_code}")
+            raise RuntimeError(f"the crawl failed with exit code {usage.exit_code}:\n{log.read_text()}")
         figures: dict[str, float] = json.loads(output.read_text())
     return {**figures, "crawl_peak_mb": usage.peak_pss_nbytes / 1e6}
 
