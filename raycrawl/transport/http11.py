@@ -274,7 +274,7 @@ class HTTP11DownloadHandler:
             flags = ["dataloss"]
         response_class = responsetypes.from_args(headers=headers, url=request.url, body=body)
         response = response_class(
-            url=request.url,
+            url=request.url.partition("#")[0],  # the fragment was never sent, so the answer is not to it
             status=head.status,
             body=body,
             flags=flags,

@@ -8,7 +8,7 @@ CASES = [
     Case(name="quotes"),
     Case(name="authors"),
     Case(name="oldstart", arguments=("tag=life",)),
-    Case(name="start_only_old"),
+    Case(name="start_both"),
     Case(name="start_async"),
     Case(name="books_crawl"),
     Case(name="links_crawl"),

@@ -20,7 +20,7 @@ from typing import Any, Self
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 PLACEHOLDER = "127.0.0.1:8000"
-TIMEOUT_S = 120
+TIMEOUT_S = 90
 # What a crawl of several processes counts differently by nature: times, bytes of memory, its own numbers.
 IGNORED_STATS = re.compile(
     r"(start_time|finish_time|elapsed_time_seconds|\w+_per_minute|memusage/.*|log_count/(DEBUG|INFO)|scheduler/.*/.*|frontier/.*"
@@ -139,11 +139,15 @@ def run(case: Case, engine: str, python: str, site: Site, directory: Path, keepe
     paths = [str(HERE / "kit"), *([str(REPOSITORY)] if engine == "raycrawl" else [])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
     environment.update(keeper.environment if keeper else {})
-    done = subprocess.run(
-        command, cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S
-    )
-    log = place / "log.txt"
-    outcome = Outcome(exit_code=done.returncode, log=done.stdout.decode() + (log.read_text() if log.exists() else ""))
+    with (place / "output.txt").open("wb") as output:
+        process = subprocess.Popen(command, cwd=place, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            exit_code = process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            exit_code = process.wait()
+    logs = [path.read_text() for path in (place / "log.txt", place / "output.txt") if path.exists()]
+    outcome = Outcome(exit_code=exit_code, log="\n".join(logs))
     outcome.requests = [_request_line(entry) for entry in site.ask("/_log")]
     if (place / "items.jsonl").exists():
         outcome.items = Counter(_canonical(line) for line in (place / "items.jsonl").read_text().splitlines())
@@ -186,7 +190,7 @@ def differences(scrapy: Outcome, ours: Outcome, *, ordered: bool = False) -> lis
     """One line for each difference; "-" is what only Scrapy has, "+" what only raycrawl has."""
     found = []
     if scrapy.exit_code != ours.exit_code:
-        found.append(f"exit code: - {scrapy.exit_code} + {ours.exit_code}\n{scrapy.log[-500:]}\n{ours.log[-1500:]}")
+        found.append(f"exit code: - {scrapy.exit_code} + {ours.exit_code}\n{ours.log[-800:]}")
         return found
     found += _bag("item", scrapy.items, ours.items)
     found += _bag("request", Counter(scrapy.requests), Counter(ours.requests))

@@ -20,8 +20,8 @@ class OldStyle:
             raise IgnoreRequest("not wanted")
         if "made-up" in request.url:
             return HtmlResponse(request.url, body=b"<title>made up</title>", request=request, encoding="utf-8")
-        if "replace" in request.url:
-            return request.replace(url=request.url.replace("replace", "replaced"))
+        if "before" in request.url:
+            return request.replace(url=request.url.replace("before", "after"))
         return None
 
     def process_response(self, request, response, spider):
@@ -63,7 +63,7 @@ class MwSpider(scrapy.Spider):
     }
 
     async def start(self):
-        for path in ("headers?1", "ignore", "made-up", "headers?replace", "status/404", "flaky/reset/9?recover", "flaky/reset/9", "status/broken", "author/Ada-Lovelace"):
+        for path in ("headers?1", "ignore", "made-up", "headers?before", "status/404", "flaky/reset/9?recover", "flaky/reset/9", "status/broken", "author/Ada-Lovelace"):
             yield scrapy.Request("http://127.0.0.1:8000/" + path, errback=self.failed)
 
     def parse(self, response):

@@ -1,13 +1,17 @@
 import scrapy
 
 
-class StartOnlyOldSpider(scrapy.Spider):
-    name = "startonlyold"
+class StartBothSpider(scrapy.Spider):
+    name = "startboth"
     allowed_domains = ["127.0.0.1"]
 
     def start_requests(self):
         for number in range(1, 4):
             yield scrapy.Request(f"http://127.0.0.1:8000/quotes/page/{number}/", callback=self.parse_page, cb_kwargs={"number": number})
+
+    async def start(self):
+        for request in self.start_requests():
+            yield request
 
     def parse_page(self, response, number):
         yield {"number": number, "count": len(response.css(".quote"))}
