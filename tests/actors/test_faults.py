@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from raycrawl import Request, Spider
+from raycrawl.actors.engine import ExecutionEngine
 from raycrawl.testing.localchannel import Faults
-from tests.actors.local import FakeSite, Run, linked
+from tests.actors.local import ROOT, FakeSite, Run, linked
 from tests.actors.test_crawl import Everything
 
 
@@ -113,3 +117,47 @@ class Poisonous(Everything):
 def test_linked_site_reaches_every_page() -> None:
     site: FakeSite = linked(30)
     assert b'"/p/29"' in b"".join(site.page(f"p/{number}") for number in range(30))
+
+
+class LongStart(Spider):
+    """start() gives items and requests, some of them not to be filtered."""
+
+    name = "long-start"
+
+    async def start(self):  # type: ignore[no-untyped-def]
+        for number in range(600):
+            yield {"url": f"start/{number}"}
+            yield Request(f"{ROOT}{number % 150}", dont_filter=number >= 150)
+
+    def parse(self, response):  # type: ignore[no-untyped-def]
+        yield {"url": response.url}
+
+
+async def test_start_that_is_run_again_by_another_scraper_gives_nothing_twice(tmp_path: Path) -> None:
+    site = FakeSite(lambda path: b"<html></html>", latency_s=0.001)
+    run = Run(LongStart, site, tmp_path, settings={"HEARTBEAT_INTERVAL": 0.2})
+    kill_at(run, ("scraper:0", "scraper:1"), 40)
+    await run.finish()
+    items = Counter(item["url"] for item in run.items())
+    assert {url: count for url, count in items.items() if url.startswith("start/")} == {
+        f"start/{number}": 1 for number in range(600)
+    }
+    pages = {url: count for url, count in items.items() if not url.startswith("start/")}
+    assert pages == {f"{ROOT}{number}": 4 for number in range(150)}  # 1 filtered, 3 not
+    assert run.stats["audit"] == ""
+
+
+async def test_sink_that_dies_when_all_is_done_still_finishes_its_feed(tmp_path: Path) -> None:
+    feed = tmp_path / "items.json"
+    run = Run(Everything, linked(20), tmp_path, feeds={str(feed): {"format": "json", "overwrite": True}})
+    finish = ExecutionEngine._finish
+
+    async def after_a_death(self: ExecutionEngine, reason: str) -> None:
+        run.actor("sink:0").kill()
+        await finish(self, reason)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ExecutionEngine, "_finish", after_a_death)
+        await run.finish()
+    assert len(json.loads(feed.read_text("utf-8"))) == 20
+    assert run.engine.record.failed_feeds == []

@@ -21,7 +21,7 @@ from raycrawl.testing import SiteRequest, SiteResponse, SiteServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-SPIDER = '''
+SPIDER = """
 import raycrawl as scrapy
 
 class Pages(scrapy.Spider):
@@ -35,7 +35,7 @@ class Pages(scrapy.Spider):
 
 QUIET = {{"LOG_LEVEL": "WARNING", "ROBOTSTXT_OBEY": False, "HTTPCACHE_ENABLED": False,
          "CONCURRENT_REQUESTS_PER_DOMAIN": 32, "CONCURRENT_REQUESTS": 32}}
-'''
+"""
 
 
 def linked_site(count: int) -> SiteServer:

@@ -140,7 +140,8 @@ class Busy(Pages):
         yield from super().parse(response)
 
 if __name__ == "__main__":
-    crawl = scrapy.crawl(Busy, settings={**QUIET, "HEARTBEAT_INTERVAL": 1, "SCRAPER_ACTORS": 1}, feeds={"items.jsonl": {}})
+    settings = {**QUIET, "HEARTBEAT_INTERVAL": 1, "SCRAPER_ACTORS": 1}
+    crawl = scrapy.crawl(Busy, settings=settings, feeds={"items.jsonl": {}})
     stats = crawl.stats()
     print("STATS", stats["item_scraped_count"], {key: n for key, n in stats.items() if "replaced" in key})
 """
