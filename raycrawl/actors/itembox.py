@@ -83,7 +83,7 @@ class ItemSource(Protocol):
 class ItemBox:
     """Gathers items page by page and sends them to its targets: every FeedSink, or the ItemPipeline before them.
 
-    Items travel in parts of a page; a sink that has committed (page, part) before leaves it out. So a part travels whole:
+    Items travel in parts of a page; a sink that has committed (page, part) before leaves it out. So a part goes whole:
     when it has ``ITEMS_PER_PART`` items or ``PART_NBYTES`` bytes, or when its page has no more. A page that is scraped
     again fills its parts in the same way, however slow its callback was before it was cut off.
     Invariant: a page's ticket is released only after every feed has committed the part.

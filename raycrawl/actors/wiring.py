@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -18,7 +17,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from raycrawl.actors.channel import PeerDied
+from raycrawl.actors.channel import Channel, PeerDied
 from raycrawl.actors.host import PLAIN, ActorHost
 from raycrawl.actors.process import Boot
 
@@ -29,69 +28,21 @@ RETRIES = 8
 FIRST_RETRY_S = 0.05
 
 
-class RayChannel:
-    """Calls to Ray actors by name; see ``raycrawl.actors.channel.Channel``."""
+class RayChannel(Channel):
+    """Calls to Ray actors; one that cannot be reached for a moment is asked again."""
 
     def __init__(self) -> None:
-        self._handles: dict[str, tuple[Any, int]] = {}
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
-        self.on_death: Callable[[str, int], None] = lambda peer, incarnation: None
-        self.ships_logs = True
+        super().__init__(ships_logs=True)
 
-    def connect(self, peer: str, handle: Any, incarnation: int) -> None:
-        """From now on ``peer`` is ``handle``; None: it is gone, the next incarnation will follow."""
-        known = self._handles.get(peer)
-        if known is not None and (known[1] > incarnation or (known[1] == incarnation and handle is not None)):
-            return
-        self._handles[peer] = (handle, incarnation)
-        if handle is None:
-            return
-        for waiter in self._waiting.pop(peer, ()):
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def incarnation(self, peer: str) -> int:
-        """The incarnation that calls go to; -1 when there is none."""
-        known = self._handles.get(peer)
-        return known[1] if known and known[0] is not None else -1
-
-    def peers(self, kind: str) -> list[str]:
-        """The connected peers of a kind."""
-        prefix = f"{kind}:"
-        return [peer for peer, (handle, _) in self._handles.items() if handle is not None and peer.startswith(prefix)]
-
-    async def call(self, peer: str, method: str, *args: Any) -> Any:
-        """Calls and answers; a peer that cannot be reached for a moment is asked again."""
-        handle, incarnation = self._handles.get(peer, (None, -1))
-        if handle is None:
-            raise PeerDied(peer)
+    async def _deliver(self, handle: Any, method: str, args: tuple[Any, ...]) -> Any:
         for attempt in range(RETRIES):
             try:
                 return await handle.call.remote(method, *args)
             except ActorUnavailableError:
                 await asyncio.sleep(FIRST_RETRY_S * 2**attempt)
             except (ActorDiedError, ActorUnschedulableError, WorkerCrashedError, RayActorError) as error:
-                self._lose(peer, incarnation)
-                raise PeerDied(peer) from error
-        self._lose(peer, incarnation)
-        raise PeerDied(peer)
-
-    async def call_durably(self, peer: str, method: str, *args: Any) -> Any:
-        """``call`` that waits for the peer's next incarnation as often as it must."""
-        while True:
-            try:
-                return await self.call(peer, method, *args)
-            except PeerDied:
-                if self.incarnation(peer) < 0:
-                    waiter = asyncio.get_running_loop().create_future()
-                    self._waiting.setdefault(peer, []).append(waiter)
-                    await waiter
-
-    def _lose(self, peer: str, incarnation: int) -> None:
-        handle, current = self._handles.get(peer, (None, -1))
-        if handle is not None and current == incarnation:
-            self._handles[peer] = (None, incarnation)
-            self.on_death(peer, incarnation)
+                raise PeerDied from error
+        raise PeerDied
 
 
 def _remote(kind: str) -> Any:

@@ -154,6 +154,22 @@ class ExecutionEngine:
         """Ends a pause. Need not be awaited."""
         return self._link.order("unpause")
 
+    def start(self) -> Awaitable[None]:
+        """Resumes a paused crawl; one that runs goes on. (The engine itself starts with the crawl.)"""
+        return self._link.order("unpause")
+
+    async def start_async(self) -> None:
+        """``start`` as a coroutine."""
+        await self.start()
+
+    def open_spider(self, spider: Any = None, close_if_idle: bool = True) -> Awaitable[None]:
+        """Says whether the crawl ends when it is idle; without that it waits for ``crawl()`` until it is closed."""
+        return self._link.order("open_spider", close_if_idle)
+
+    async def open_spider_async(self, *, close_if_idle: bool = True) -> None:
+        """``open_spider`` as a coroutine."""
+        await self.open_spider(close_if_idle=close_if_idle)
+
     def close_spider(self, spider: Any = None, reason: str = "cancelled") -> Awaitable[None]:
         """Ends the crawl gracefully: what is in flight is finished. Need not be awaited."""
         return self._link.order("close", reason)

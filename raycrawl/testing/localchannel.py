@@ -8,12 +8,11 @@ are those of the event loop, so tests need no sleep: they wait for the crawl.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from raycrawl.actors.channel import PeerDied
+from raycrawl.actors.channel import Channel, PeerDied
 from raycrawl.actors.engine import ExecutionEngine
 from raycrawl.actors.host import plain_class
 from raycrawl.actors.process import Boot, Health
@@ -61,62 +60,32 @@ class LocalHandle:
                 lock.close()
 
 
-class LocalChannel:
-    """Calls between actors of one process; see ``raycrawl.actors.channel.Channel``."""
+class LocalChannel(Channel):
+    """Calls between actors of one process."""
 
     def __init__(self, faults: Faults) -> None:
+        super().__init__(ships_logs=False)
         self._faults = faults
-        self._handles: dict[str, tuple[LocalHandle | None, int]] = {}
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
-        self.on_death: Callable[[str, int], None] = lambda peer, incarnation: None
-        self.ships_logs = False
         self._is_closed = False
 
     def close(self) -> None:
         """The process that this channel belongs to has died: nothing that still runs of it here can send any more."""
         self._is_closed = True
 
-    def connect(self, peer: str, handle: Any, incarnation: int) -> None:
-        """From now on ``peer`` is ``handle``; None: it is gone, the next incarnation will follow."""
-        known = self._handles.get(peer)
-        if known is not None and (known[1] > incarnation or (known[1] == incarnation and handle is not None)):
-            return
-        self._handles[peer] = (handle, incarnation)
-        if handle is None:
-            return
-        for waiter in self._waiting.pop(peer, ()):
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def incarnation(self, peer: str) -> int:
-        """The incarnation that calls go to; -1 when there is none."""
-        handle, incarnation = self._handles.get(peer, (None, -1))
-        return incarnation if handle is not None else -1
-
-    def peers(self, kind: str) -> list[str]:
-        """The connected peers of a kind."""
-        return [
-            peer for peer, (handle, _) in self._handles.items() if handle is not None and peer.startswith(kind + ":")
-        ]
-
-    async def call(self, peer: str, method: str, *args: Any) -> Any:
-        """Calls and answers, after a random delay; sometimes twice."""
+    async def _deliver(self, handle: LocalHandle, method: str, args: tuple[Any, ...]) -> Any:
+        """After a random delay; sometimes twice."""
         if self._is_closed:
             raise asyncio.CancelledError
-        handle, incarnation = self._handles.get(peer, (None, -1))
-        if handle is None:
-            raise PeerDied(peer)
         faults = self._faults
         if method not in _ONCE and faults.rng.random() < faults.repeat:
-            await self._run(handle, peer, incarnation, method, args)
-        return await self._run(handle, peer, incarnation, method, args)
+            await self._run(handle, method, args)
+        return await self._run(handle, method, args)
 
-    async def _run(self, handle: LocalHandle, peer: str, incarnation: int, method: str, args: tuple[Any, ...]) -> Any:
+    async def _run(self, handle: LocalHandle, method: str, args: tuple[Any, ...]) -> Any:
         if self._faults.delay_s:
             await asyncio.sleep(self._faults.rng.random() * self._faults.delay_s)
         if handle.is_dead:
-            self._lose(peer, incarnation)
-            raise PeerDied(peer)
+            raise PeerDied
         task = asyncio.get_running_loop().create_task(getattr(handle.plain, method)(*args))
         handle.calls.add(task)
         try:
@@ -124,26 +93,8 @@ class LocalChannel:
         finally:
             handle.calls.discard(task)
         if task.cancelled() or handle.is_dead:
-            self._lose(peer, incarnation)
-            raise PeerDied(peer)
+            raise PeerDied
         return task.result()
-
-    async def call_durably(self, peer: str, method: str, *args: Any) -> Any:
-        """``call`` that waits for the peer's next incarnation as often as it must."""
-        while True:
-            try:
-                return await self.call(peer, method, *args)
-            except PeerDied:
-                if self.incarnation(peer) < 0:
-                    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                    self._waiting.setdefault(peer, []).append(waiter)
-                    await waiter
-
-    def _lose(self, peer: str, incarnation: int) -> None:
-        handle, current = self._handles.get(peer, (None, -1))
-        if handle is not None and current == incarnation:
-            self._handles[peer] = (None, incarnation)
-            self.on_death(peer, incarnation)
 
 
 class LocalHost:

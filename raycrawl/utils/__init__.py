@@ -1,0 +1,1 @@
+"""Helpers under the paths where Scrapy's documentation names them."""
