@@ -134,39 +134,48 @@ async def test_waiting_for_a_download_is_no_hang(tmp_path: Path) -> None:
     assert "scraper/timeout" not in run.stats
 
 
-class Raises(Numbers):
-    error: BaseException = SystemExit(3)
+ENDINGS = (SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(), MemoryError())
 
-    def trouble(self, response: Any) -> Any:
-        raise self.error
+
+class Raises(Spider):
+    """Each of the first pages raises another exception that ends programs, or tasks."""
+
+    name = "raises"
+
+    async def start(self) -> AsyncIterator[Any]:
+        for number in range(PAGES):
+            callback = self.trouble if number < len(ENDINGS) else self.parse
+            yield Request(f"{ROOT}p/{number}", callback=callback, cb_kwargs={"number": number})
+
+    def parse(self, response: Any, number: int) -> Any:
+        yield {"number": number}
+
+    def trouble(self, response: Any, number: int) -> Any:
+        raise ENDINGS[number]
 
 
 class RaisesInGenerator(Raises):
-    def trouble(self, response: Any) -> Any:
-        yield {"before": 1}
-        raise self.error
+    def trouble(self, response: Any, number: int) -> Any:
+        yield {"number": number}
+        raise ENDINGS[number]
 
 
 class RaisesInCoroutine(Raises):
-    async def trouble(self, response: Any) -> Any:
+    async def trouble(self, response: Any, number: int) -> Any:
         await asyncio.sleep(0)
-        raise self.error
+        raise ENDINGS[number]
 
 
-ENDINGS = [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError(), MemoryError()]
-
-
-@pytest.mark.parametrize("error", ENDINGS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("spider", [Raises, RaisesInGenerator, RaisesInCoroutine])
-async def test_exceptions_that_end_programs_cost_their_page(
-    spider: type[Raises], error: BaseException, tmp_path: Path
-) -> None:
-    run = Run(spider, site_of(), tmp_path, error=error)
-    await run.finish()
-    assert_others_are_whole(run)
-    assert run.stats["spider_exceptions/count"] == 1
-    assert run.stats[f"spider_exceptions/{type(error).__name__}"] == 1
-    assert run.stats["frontier/failed"] == 1
+async def test_exceptions_that_end_programs_cost_their_page(spider: type[Raises], tmp_path: Path) -> None:
+    run = await Run(spider, site_of(), tmp_path).finish()
+    first = 0 if spider is RaisesInGenerator else len(ENDINGS)
+    assert sorted(item["number"] for item in run.items()) == list(range(first, PAGES))
+    assert run.stats["audit"] == ""
+    assert run.stats["finish_reason"] == "finished"
+    assert run.stats["frontier/failed"] == run.stats["spider_exceptions/count"] == len(ENDINGS)
+    for error in ENDINGS:
+        assert run.stats[f"spider_exceptions/{type(error).__name__}"] == 1
 
 
 class ExitingStart(Numbers):
