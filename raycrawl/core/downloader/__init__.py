@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
+Entry = tuple[float, int, str]
+
 ON_THE_WAY_S = 0.010
 """A site counts from the arrival of a request: until the answer shows that it arrived, this is allowed for its way.
 
@@ -37,10 +39,10 @@ class Slot:
     long after the one before it was sent (``sent()`` tells when; until then nothing else starts).
     """
 
-    __slots__ = ("_scheduled_s", "active", "concurrency", "delay", "drawn_s", "held_s", "jitter", "lastseen", "latest",
+    __slots__ = ("active", "concurrency", "delay", "drawn_s", "entry", "held_s", "jitter", "key", "lastseen", "latest",
                  "not_before_s", "queue", "transferring", "unsent")  # fmt: skip
 
-    def __init__(self, concurrency: int, delay: float, jitter: float = 0.0) -> None:
+    def __init__(self, concurrency: int, delay: float, jitter: float = 0.0, key: str = "") -> None:
         self.concurrency = concurrency
         self.delay = delay
         self.jitter = jitter
@@ -53,7 +55,8 @@ class Slot:
         self.held_s = 0.0  # not before this whatever the delay says (Retry-After)
         self.drawn_s = 0.0  # the delay after the latest request that was sent
         self.latest: int | None = None
-        self._scheduled_s: float | None = None
+        self.key = key
+        self.entry: Entry | None = None  # where the pool has filed it
 
     def free_transfer_slots(self) -> int:
         """How many more transfers the slot may have at a time."""
@@ -86,7 +89,8 @@ class SlotPool:
     """All slots of one Downloader, under one limit of transfers.
 
     ``config_for(slot key)`` gives a new slot its settings. Invariants: at most ``total`` transfers at a time; a slot
-    that waits for its delay holds none of them; each start costs O(log slots).
+    that waits for its delay holds none of them; each start costs O(log slots). Of the slots that may start, the one
+    with the fewest transfers goes first: a site that never finishes gets its even share of them and no more.
     """
 
     total: int
@@ -96,7 +100,8 @@ class SlotPool:
     slots: dict[str, Slot] = field(default_factory=dict)
     transferring: int = 0
     _slot_of: dict[int, str] = field(default_factory=dict)
-    _heap: list[tuple[float, int, str]] = field(default_factory=list)
+    _waiting: list[Entry] = field(default_factory=list)  # (when it may start, order, slot key)
+    _ready: list[Entry] = field(default_factory=list)  # (its transfers, order, slot key)
     _order: int = 0
 
     def slot(self, key: str, now_s: float) -> Slot:
@@ -104,7 +109,7 @@ class SlotPool:
         slot = self.slots.get(key)
         if slot is None:
             config = self.config_for(key)
-            slot = self.slots[key] = Slot(config.concurrency, config.delay_s, config.jitter)
+            slot = self.slots[key] = Slot(config.concurrency, config.delay_s, config.jitter, key)
             if self.restarted_s is not None:
                 slot.not_before_s = slot.held_s = self.restarted_s + slot.delay
         slot.lastseen = now_s
@@ -116,25 +121,43 @@ class SlotPool:
         slot.active[number] = None
         slot.queue.append(number)
         self._slot_of[number] = key
-        self._push(key, slot)
+        self._push(slot)
 
     def start(self, now_s: float) -> list[int]:
         """The requests that start now; they count as transferring from here on."""
+        while self._waiting and self._waiting[0][0] <= now_s:
+            self._take(self._waiting, self._ready)
         started: list[int] = []
-        while self._heap and self.transferring < self.total:
-            ready_s, _, key = self._heap[0]
-            if ready_s > now_s:
-                break
-            heapq.heappop(self._heap)
-            slot = self.slots.get(key)
-            if slot is None or slot._scheduled_s != ready_s:
+        while self._ready and self.transferring < self.total:
+            slot = self._take(self._ready, None)
+            if slot is None:
                 continue
-            slot._scheduled_s = None
             at_s = slot.ready_at_s()
             if at_s is not None and at_s <= now_s:
                 started.append(self._start_one(slot, now_s))
-            self._push(key, slot)
+                at_s = slot.ready_at_s()
+            if at_s is not None:
+                if at_s <= now_s:
+                    self._place(slot, self._ready, len(slot.transferring))
+                else:
+                    self._place(slot, self._waiting, at_s)
         return started
+
+    def _take(self, source: list[Entry], target: list[Entry] | None) -> Slot | None:
+        """Pops the first entry; its slot, moved on to ``target``, unless the entry has been replaced meanwhile."""
+        entry = heapq.heappop(source)
+        slot = self.slots.get(entry[2])
+        if slot is None or slot.entry is not entry:
+            return None
+        slot.entry = None
+        if target is not None:
+            self._place(slot, target, len(slot.transferring))
+        return slot
+
+    def _place(self, slot: Slot, heap: list[Entry], order: float) -> None:
+        self._order += 1
+        slot.entry = (order, self._order, slot.key)
+        heapq.heappush(heap, slot.entry)
 
     def _start_one(self, slot: Slot, now_s: float) -> int:
         number = slot.queue.popleft()
@@ -156,7 +179,7 @@ class SlotPool:
         slot.held_s = slot.not_before_s
         slot.latest = number
         slot.not_before_s = max(slot.held_s, now_s + slot.drawn_s + min(ON_THE_WAY_S, 0.05 * slot.drawn_s))
-        self._push(key, slot)
+        self._push(slot)
 
     @staticmethod
     def _arrived(slot: Slot, number: int, now_s: float) -> None:
@@ -180,7 +203,7 @@ class SlotPool:
             self._arrived(slot, number, now_s)
         else:
             slot.queue.remove(number)
-        self._push(key, slot)
+        self._push(slot)
 
     def change(
         self, key: str, now_s: float, *, delay_s: float | None = None, concurrency: int | None = None,
@@ -197,12 +220,11 @@ class SlotPool:
         if hold_s is not None:
             slot.not_before_s = max(slot.not_before_s, now_s + hold_s)
             slot.held_s = max(slot.held_s, now_s + hold_s)
-        slot._scheduled_s = None
-        self._push(key, slot)
+        self._push(slot)
 
     def next_wake_s(self) -> float | None:
         """When ``start`` may have something to start by the passing of time; None when only an event can bring it."""
-        return self._heap[0][0] if self._heap and self.transferring < self.total else None
+        return self._waiting[0][0] if self._waiting and self.transferring < self.total else None
 
     def waiting(self, now_s: float) -> int:
         """How many queued requests wait for a delay or a pause."""
@@ -223,13 +245,13 @@ class SlotPool:
             del self.slots[key]
         return len(idle)
 
-    def _push(self, key: str, slot: Slot) -> None:
+    def _push(self, slot: Slot) -> None:
+        """Files a slot anew after anything about it has changed; an older entry of it no longer counts."""
         at_s = slot.ready_at_s()
-        if at_s is None or slot._scheduled_s == at_s:
-            return
-        slot._scheduled_s = at_s
-        self._order += 1
-        heapq.heappush(self._heap, (at_s, self._order, key))
+        if at_s is None:
+            slot.entry = None
+        elif slot.entry is None or slot.entry[0] != at_s:
+            self._place(slot, self._waiting, at_s)
 
     def validate(self) -> None:
         """Asserts the invariants."""
@@ -239,7 +261,7 @@ class SlotPool:
             assert set(slot.active) == set(slot.queue) | set(slot.transferring), key
             assert slot.unsent is None or slot.unsent in slot.transferring
             if slot.ready_at_s() is not None:
-                assert any(entry[0] == slot._scheduled_s and entry[2] == key for entry in self._heap), key
+                assert any(entry is slot.entry for entry in (*self._waiting, *self._ready)), key
 
 
 def slot_config_from(
