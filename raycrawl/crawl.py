@@ -76,10 +76,22 @@ class Crawl(CrawlView):
 
     def stop(self, reason: str = "shutdown") -> None:
         """Asks for a graceful end and returns at once: what is in flight is finished, feeds are closed."""
-        if self._opened.wait(timeout=ASK_TIMEOUT_S):
+        if self._has_opened():
             super().stop(reason)
         else:
             self.kill()
+
+    def _ask(self, method: str, *args: Any, default: Any) -> Any:
+        """An order to a crawl that is still opening, or whose engine is being replaced, waits until it can be heard."""
+        return super()._ask(method, *args, default=default) if self._has_opened() else default
+
+    def _has_opened(self) -> bool:
+        """Waits for the crawl to open; False when it does not, or ended instead."""
+        deadline_s = time.monotonic() + ASK_TIMEOUT_S
+        while not self._opened.wait(0.1):
+            if self._done.is_set() or time.monotonic() > deadline_s:
+                return False
+        return True
 
     def kill(self) -> None:
         """Ends the crawl at once. With a JOBDIR it can be resumed."""
@@ -146,6 +158,7 @@ class Crawl(CrawlView):
 
         from raycrawl.actors import wiring
 
+        self._opened.clear()
         self._engine = wiring.start_engine(self._boot, self._options)
         try:
             answer = ray.get(self._engine.call.remote("begin", self._engine))
