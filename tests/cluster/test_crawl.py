@@ -151,3 +151,42 @@ if __name__ == "__main__":
     assert "STATS 80 {}" in outcome.out
     assert len(lines_of(tmp_path / "items.jsonl")) == 80
     assert set(hits_of(site).values()) == {1}
+
+
+def test_handle_steers_from_its_first_moment(scripts: Scripts, site: SiteServer, tmp_path: Path) -> None:
+    text = SPIDER.format(url=site.url) + (
+        """
+import time
+
+if __name__ == "__main__":
+    crawl = scrapy.crawl(Pages, settings={**QUIET, "DOWNLOAD_DELAY": 0.02}, feeds={"items.jsonl": {}}, wait=False)
+    crawl.pause()
+    while crawl.status().state != "paused":
+        time.sleep(0.05)
+    while crawl.status().in_flight:
+        time.sleep(0.05)
+    before = crawl.status().pages
+    time.sleep(0.7)
+    print("PAUSED", crawl.status().pages == before < 80, crawl.status().backout_reason)
+    crawl.unpause()
+    while crawl.status().pages < before + 5:
+        time.sleep(0.05)
+    print("SLOTS", [slot["slot"] for slot in crawl.slots()])
+    print("FRONTIER", crawl.frontier().counts["enqueued"] > 0)
+    crawl.stop("seen enough")
+    crawl.wait(30)
+    stats = crawl.stats()
+    print("END", stats["finish_reason"], crawl.exit_code, 0 < stats["item_scraped_count"] < 80)
+    refused = scrapy.crawl(Pages, settings=QUIET, wait=False)
+    refused.stop()
+    print("AT ONCE", refused.wait(30).stats()["finish_reason"], refused.exit_code)
+"""
+    )
+    outcome = scripts.run(text, tmp_path)
+    assert outcome.code == 0, outcome.err
+    assert "PAUSED True paused" in outcome.out
+    assert "SLOTS ['127.0.0.1']" in outcome.out
+    assert "FRONTIER True" in outcome.out
+    assert "END seen enough 0 True" in outcome.out
+    assert "AT ONCE shutdown 0" in outcome.out
+    assert outcome.survivors == []
