@@ -106,6 +106,7 @@ def _boot(
         workdir=workdir,
         durable=is_durable,
         paths=tuple(path or os.getcwd() for path in sys.path),
+        cwd=os.getcwd(),
         shards=settings.getint("SCHEDULER_SHARDS", 1),
         downloaders=counts[0],
         scrapers=counts[1],

@@ -55,7 +55,11 @@ class EventLog:
         if crawler.signals.has_listeners(signal):
             self._tasks.spawn(crawler.signals.send_catch_log_async(signal, spider=crawler.spider, **kwargs))
         if name in self.forwarded:
-            self._reporter.event(name, _pickled(kwargs))
+            self.carry(name, **kwargs)
+
+    def carry(self, name: str, **kwargs: Any) -> None:
+        """Sends a signal to the engine's listeners only."""
+        self._reporter.event(name, _pickled(kwargs))
 
 
 def _pickled(kwargs: dict[str, Any]) -> bytes:

@@ -54,6 +54,7 @@ class Boot:
     workdir: str
     durable: bool
     paths: tuple[str, ...]
+    cwd: str = ""
     shards: int
     downloaders: int
     scrapers: int
@@ -77,6 +78,8 @@ class Boot:
 
     def load_crawler(self) -> Crawler:
         """A prepared Crawler for this process. Imports the spider's code: call it in the process that runs it."""
+        if os.path.isdir(self.cwd):  # the driver's, where it exists: what is relative is meant from there
+            os.chdir(self.cwd)
         for path in reversed(self.paths):
             if path not in sys.path:
                 sys.path.insert(0, path)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from raycrawl.actors.admission import Admission
 from raycrawl.actors.channel import Received
 from raycrawl.actors.downloads import RemoteDownloads
 from raycrawl.actors.eventlog import EventLog
@@ -87,6 +88,7 @@ class Scraper(CrawlProcess):
         self._item_slots = asyncio.Semaphore(max(1, crawler.settings.getint("CONCURRENT_ITEMS")))
         self._has_pipelines = bool(self.pipelines.middlewares)
         self._item_log = EventLog(crawler, self.reporter, self.tasks)
+        self._admission = Admission(crawler, self._item_log)
         self._takes_pages = bool(page_feeds(crawler.settings))
         await self.pipelines.open_spider_async()
         await self._announce_opening()
@@ -292,9 +294,8 @@ class Scraper(CrawlProcess):
         if work.is_private is not None:  # said of every child: a copied meta must not speak for it
             request.meta[PRIVATE_OK] = work.is_private
         identity = self._records.request_id(request, crawler.request_fingerprinter, work.id, work.requests)
-        signals = crawler.signals
-        if signals.has_listeners(self._signals.request_scheduled):
-            signals.send_catch_log(self._signals.request_scheduled, request=request, spider=self.spider)
+        if not self._admission.admits(request):
+            return
         if self.outbox.is_known(identity, work):
             self._filtered(request)
             return

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from itemadapter import ItemAdapter
 
 from raycrawl.core.spiderchain import FusedStage, Handler, MethodStage, OutputChain, PlainOutput, Stages, as_async
 from raycrawl.exceptions import ScrapyDeprecationWarning, _InvalidOutput
 from raycrawl.failure import Failure
 from raycrawl.middleware import Hook, MiddlewareManager, bind_hook, component_list
+from raycrawl.utils.misc import arg_to_iter
 
 if TYPE_CHECKING:
     from raycrawl.crawler import Crawler
@@ -226,12 +229,13 @@ async def _awaited(result: _T | Awaitable[_T]) -> _T:
     return await result if inspect.isawaitable(result) else result
 
 
-def _checked(result: Output | None) -> Output:
-    if result is None:
-        return ()
-    if not isinstance(result, Iterable | AsyncIterable):
-        raise _InvalidOutput(f"A callback's output must be an iterable or an async iterable, got {type(result)}")
-    return result
+def _checked(result: Any) -> Output:
+    """What a callback gave, to go through: it may also be a single item or request."""
+    if isinstance(result, Generator | list | AsyncIterable):
+        return result
+    if isinstance(result, Iterable) and ItemAdapter.is_item(result):
+        return (result,)
+    return arg_to_iter(result)
 
 
 def _is_async(method: Callable[..., Any]) -> bool:

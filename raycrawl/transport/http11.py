@@ -173,8 +173,10 @@ class HTTP11DownloadHandler:
     ) -> Response:
         key = (origin.scheme, origin.host, origin.port, proxy, proxy_authorization if proxy else None, local)
         is_trusted = self._policy.is_trusted(request.meta)
+        is_second = False
         while True:
-            connection = await self._connection(key, origin, proxy, proxy_authorization, local, is_trusted)
+            pool = None if is_second else self._pool
+            connection = await self._connection(key, origin, proxy, proxy_authorization, local, is_trusted, pool)
             exchange = self._new_exchange(loop, request)
             started_s = loop.time()
             connection.send(exchange, data)
@@ -183,7 +185,8 @@ class HTTP11DownloadHandler:
                 await exchange.future
             except NothingReceived:
                 if connection.exchanges > 1 and request.method in _IDEMPOTENT:
-                    continue  # the server had closed a connection that was idle: take another, a new one at last
+                    is_second = True  # the server had closed a connection that was idle: once more, on a new one
+                    continue
                 raise
             except ResponseDataLossError:
                 if exchange.head is None or request.meta.get("download_fail_on_dataloss", self._fail_on_dataloss):
@@ -206,6 +209,7 @@ class HTTP11DownloadHandler:
         proxy_authorization: bytes | None,
         local: tuple[str, int] | None,
         is_trusted: bool,
+        pool: ConnectionPool | None,
     ) -> Connection:
         policy = self._policy
         accepts = None
@@ -214,7 +218,7 @@ class HTTP11DownloadHandler:
                 self._connector.check_literal(origin)
             else:
                 accepts = lambda open_: not open_.is_private or policy.is_allowed(origin.host, open_.ip)  # noqa: E731
-        connection = self._pool.acquire(key, accepts)
+        connection = pool.acquire(key, accepts) if pool is not None else None
         if connection is None:
             connection = await self._connector.open(
                 origin,

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import pydantic
 import pytest
 
 from raycrawl.core.spidermw import SpiderMiddlewareManager
 from raycrawl.exceptions import ScrapyDeprecationWarning, _InvalidOutput
 from raycrawl.failure import Failure
 from raycrawl.http import Request, Response
+from raycrawl.item import Field, Item
 from raycrawl.spidermiddlewares.base import BaseSpiderMiddleware
 from raycrawl.spiders import Spider
 from raycrawl.utils.test import get_crawler
@@ -357,9 +359,24 @@ async def test_a_broken_contract_is_named_and_never_handled(make: Any, middlewar
     assert handler.seen == []
 
 
-async def test_a_callback_must_give_an_iterable() -> None:
-    with pytest.raises(_InvalidOutput, match="iterable"):
-        await scraped(chain(Recover("r")), lambda response, request: 1)
+class SingleItem(Item):
+    a = Field()
+
+
+class IterableItem(pydantic.BaseModel):
+    a: int = 1
+
+
+@pytest.mark.parametrize("single", [{"a": 1}, Request("http://a.example/"), SingleItem(a=1), IterableItem(), 1, "text"])
+async def test_a_callback_may_give_a_single_item_or_request(single: Any) -> None:
+    assert await scraped(chain(), lambda response, request: single) == ([single], True)
+
+
+async def test_a_coroutine_may_give_a_single_item() -> None:
+    async def callback(response: Any, request: Any) -> Any:
+        return {"a": 1}
+
+    assert await scraped(chain(), callback) == ([{"a": 1}], True)
 
 
 def test_a_coroutine_is_no_output_method() -> None:

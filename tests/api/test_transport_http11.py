@@ -54,7 +54,7 @@ async def test_a_page_with_all_its_attributes(client: Client) -> None:
         request = Request(server.url + "/a?b=c#d")
         response = await client.handlers.download_request_async(request)
     assert isinstance(response, HtmlResponse)
-    assert (response.status, response.body, response.url) == (200, b"<p>hi</p>", request.url)
+    assert (response.status, response.body, response.url) == (200, b"<p>hi</p>", server.url + "/a?b=c")
     assert response.headers[b"Content-Type"] == b"text/html"
     assert str(response.ip_address) == "127.0.0.1"
     assert response.protocol == "HTTP/1.1"

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.differential.cases import CASES
-from tests.differential.harness import RayKeeper, Site, differences, run
+from tests.differential.harness import RayKeeper, Site, judged, run
 
 
 def main() -> int:
@@ -26,7 +26,7 @@ def main() -> int:
             theirs = run(case, "scrapy", python, site, directory / case.name)
             middle_s = time.monotonic()
             ours = run(case, "raycrawl", sys.executable, site, directory / case.name, keeper)
-            found = differences(theirs, ours, ordered=case.ordered)
+            found = judged(case, theirs, ours)
             n_different += bool(found)
             times = f"{middle_s - start_s:.1f} + {time.monotonic() - middle_s:.1f} s"
             print(f"== {case.name}: {len(found)} differences ({len(theirs.items)} items, {len(theirs.requests)} requests, {times})")

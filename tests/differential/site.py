@@ -230,6 +230,7 @@ def redirect(visits: Visits, request: SiteRequest, rest: list[str]) -> SiteRespo
         "away": f"http://127.0.0.2:{port}/headers?away",
         "bad": "mailto:me@example.com",
         "space": "/headers?a b=c d&é=ü",
+        "utf8": "/headers/é?é=ü".encode().decode("latin-1"),
         "fragment": "/headers?x#part",
         "scheme": f"//127.0.0.1:{port}/headers?scheme",
         "forbidden": "/private/secret",

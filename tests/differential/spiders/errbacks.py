@@ -4,7 +4,7 @@ from scrapy.spidermiddlewares.httperror import HttpError
 
 class ErrbackSpider(scrapy.Spider):
     name = "errback_example"
-    custom_settings = {"RETRY_TIMES": 1, "DOWNLOAD_TIMEOUT": 5}
+    custom_settings = {"RETRY_TIMES": 1, "DOWNLOAD_TIMEOUT": 5, "ROBOTSTXT_OBEY": False}
     start_urls = [
         "http://127.0.0.1:8000/headers",
         "http://127.0.0.1:8000/status/404",
@@ -14,9 +14,7 @@ class ErrbackSpider(scrapy.Spider):
         "http://127.0.0.1:1/",
         "http://127.0.0.1:8000/flaky/reset/9",
         "http://127.0.0.1:8000/flaky/short/9",
-        "http://127.0.0.1:8000/private/secret",
         "http://127.0.0.1:8000/redirect/loop",
-        "http://127.0.0.1:8000/redirect/forbidden",
         "http://no-such-host.invalid/",
     ]
 

@@ -5,7 +5,7 @@ from scrapy.pipelines.images import ImagesPipeline
 
 class MyFilesPipeline(FilesPipeline):
     def file_path(self, request, response=None, info=None, *, item=None):
-        return "docs/" + item["name"].replace(" ", "_") + "-" + request.url.split("/")[-1]
+        return "docs/" + item["kind"] + "-" + request.url.split("/")[-1]
 
 
 class MediaSpider(scrapy.Spider):
@@ -24,6 +24,7 @@ class MediaSpider(scrapy.Spider):
 
     def parse_book(self, response):
         yield {
+            "kind": "manual",
             "name": response.css("h1::text").get(),
             "image_urls": [response.urljoin(src) for src in response.css("#gallery img::attr(src)").getall()] + ["http://127.0.0.1:8000/media/bad.png", "http://127.0.0.1:8000/media/gone.png"],
             "file_urls": [response.urljoin(response.css("a.pdf::attr(href)").get()), "http://127.0.0.1:8000/files/moved.pdf"],

@@ -11,7 +11,7 @@ class PrioritySpider(scrapy.Spider):
     def parse(self, response):
         for number in range(6):
             yield scrapy.Request(f"http://127.0.0.1:8000/headers?n={number}", self.parse_leaf, priority=number % 3)
-        yield scrapy.Request("http://127.0.0.1:8000/redirect/space", self.parse_leaf, priority=-1)
+        yield scrapy.Request("http://127.0.0.1:8000/redirect/scheme", self.parse_leaf, priority=-1)
 
     def parse_leaf(self, response):
         yield {"url": response.url, "priority": response.request.priority}

@@ -7,7 +7,7 @@ class RedirectSpider(scrapy.Spider):
     custom_settings = {"REDIRECT_MAX_TIMES": 6, "METAREFRESH_MAXDELAY": 10}
 
     async def start(self):
-        for path in ("chain/5", "chain/9", "away", "bad", "space", "fragment", "scheme", "empty", "code/300"):
+        for path in ("chain/5", "chain/9", "away", "bad", "space", "utf8", "fragment", "scheme", "empty", "code/300"):
             yield scrapy.Request(f"http://127.0.0.1:8000/redirect/{path}", errback=self.failed)
         for code in (301, 302, 303, 307, 308):
             yield scrapy.Request(f"http://127.0.0.1:8000/redirect/code/{code}?post", method="POST", body=b"a=1", headers={"Content-Type": "text/x-own"}, errback=self.failed, dont_filter=True)

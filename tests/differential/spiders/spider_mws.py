@@ -9,11 +9,18 @@ class OldSpiderMw:
 
     def process_spider_output(self, response, result, spider):
         for i in result:
-            if isinstance(i, dict):
-                i["old"] = spider.name
-            elif isinstance(i, scrapy.Request):
-                i.headers["X-From"] = str(response.meta["depth"])
-            yield i
+            yield self._marked(i, response, spider)
+
+    async def process_spider_output_async(self, response, result, spider):
+        async for i in result:
+            yield self._marked(i, response, spider)
+
+    def _marked(self, i, response, spider):
+        if isinstance(i, dict):
+            i["old"] = spider.name
+        elif isinstance(i, scrapy.Request):
+            i.headers["X-From"] = str(response.meta["depth"])
+        return i
 
     def process_spider_exception(self, response, exception, spider):
         spider.crawler.stats.inc_value("custom/exceptions/" + type(exception).__name__)

@@ -1,0 +1,57 @@
+"""What keeps a request out of the frontier, before it costs anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from raycrawl import signals
+from raycrawl.exceptions import IgnoreRequest
+
+if TYPE_CHECKING:
+    from raycrawl.actors.eventlog import EventLog
+    from raycrawl.crawler import Crawler
+    from raycrawl.http import Request
+
+
+class Admission:
+    """Asks the offsite middleware and the handlers of ``request_scheduled``, which say no by raising IgnoreRequest.
+
+    The Downloaders ask the offsite middleware again, about redirects for example. Here it is called directly and not as
+    a handler of the signal: half of an ordinary page's links lead elsewhere, and a signal costs more than the answer.
+    """
+
+    def __init__(self, crawler: Crawler, log: EventLog) -> None:
+        from raycrawl.downloadermiddlewares.offsite import OffsiteMiddleware
+        from raycrawl.middleware import component_list
+        from raycrawl.utils.misc import build_from_crawler, load_object
+
+        self._crawler, self._log = crawler, log
+        self._offsite: list[OffsiteMiddleware] = []
+        for component in component_list(crawler.settings, "DOWNLOADER_MIDDLEWARES"):
+            cls = load_object(component)
+            if isinstance(cls, type) and issubclass(cls, OffsiteMiddleware):
+                middleware = build_from_crawler(cls, crawler)
+                crawler.signals.disconnect(middleware.request_scheduled, signals.request_scheduled)
+                self._offsite.append(middleware)
+
+    def admits(self, request: Request) -> bool:
+        """False: the request is to be left alone; whoever said so has counted and logged it."""
+        try:
+            for middleware in self._offsite:
+                middleware.process_request(request)
+        except IgnoreRequest:
+            return False
+        manager = self._crawler.signals
+        is_admitted = True
+        if manager.has_listeners(signals.request_scheduled):
+            results = manager.send_catch_log(
+                signals.request_scheduled, request=request, spider=self._crawler.spider, dont_log=IgnoreRequest
+            )
+            is_admitted = not any(_is_refusal(result) for _, result in results)
+        if "request_scheduled" in self._log.forwarded:
+            self._log.carry("request_scheduled", request=request)
+        return is_admitted
+
+
+def _is_refusal(result: Any) -> bool:
+    return isinstance(getattr(result, "value", None), IgnoreRequest)
