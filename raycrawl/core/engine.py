@@ -168,6 +168,7 @@ class EngineCore:
         commands: list[ev.Command] = []
         if event.batches:
             self.idle.answered = self.idle.said_empty = False
+            self.idle.retry_at_s = now_s  # there was work since the handlers kept the crawl open: ask them when it is done
         if event.poisoned:
             scraper = next(iter(self._alive_scrapers()), 0)
             given_up = dict.fromkeys(event.poisoned, GIVEN_UP_ATTEMPTS)
