@@ -21,7 +21,9 @@ from raycrawl.core.shards import ShardView
 
 RELEASED_KEPT = 10_000
 SUSPECT_ATTEMPTS = 2
-"""A page whose holders died this often is worked on alone; if one dies then, the page was it."""
+"""A page whose holders died this often is worked on alone."""
+ALONE_DEATHS = 3
+"""... and if this many died then, the page was it. One may have been killed from outside, at any page's time."""
 GIVEN_UP_ATTEMPTS = SUSPECT_ATTEMPTS + 1
 START_DEATHS = 3
 START_ID = b"start"
@@ -84,6 +86,7 @@ class EngineCore:
         }
         self.dead: set[tuple[str, int]] = set()
         self.suspects: dict[tuple[str, int], bytes] = {}
+        self._alone_deaths: dict[bytes, int] = {}
         self._released: dict[bytes, int] = {}  # lost with their holders; the last report of one may still say it ended
         self.start = StartView()
         self.idle = IdleView()
@@ -248,12 +251,12 @@ class EngineCore:
     def _release_lost(self, holder: Holder, death: ev.ActorDied) -> None:
         """What a dead actor held goes back. Who is to blame?
 
-        The page that had the CPU, or that the actor worked on alone. When nobody was named, each page may be: it counts
+        The page that had the CPU, or that actors worked on alone time and again. When nobody was named, each page may be: it counts
         up to one attempt less than poison, and is then worked on alone, so that a page is given up for its own deeds
         only. A page that took too long is given up at once; one whose errback did it again ends here.
         """
         alone = self.suspects.pop((holder.kind, holder.number), b"")
-        blamed = death.blamed or alone
+        blamed = death.blamed or self._convict(alone)
         for page_id, entry in self.ledger.lost(holder):
             shard = self.shards[entry.shard]
             if page_id == blamed and entry.attempts >= GIVEN_UP_ATTEMPTS:
@@ -266,6 +269,18 @@ class EngineCore:
             self._released[page_id] = entry.shard
         while len(self._released) > RELEASED_KEPT:
             del self._released[next(iter(self._released))]
+
+    def _convict(self, alone: bytes) -> bytes:
+        """The page that an actor worked on alone when it died, once that is no chance any more; else nobody."""
+        if not alone:
+            return b""
+        deaths = self._alone_deaths.pop(alone, 0) + 1
+        if deaths >= ALONE_DEATHS:
+            return alone
+        self._alone_deaths[alone] = deaths
+        if len(self._alone_deaths) > RELEASED_KEPT:
+            del self._alone_deaths[next(iter(self._alone_deaths))]
+        return b""
 
     def _blame_start(self, death: ev.ActorDied) -> None:
         """A ``Spider.start()`` that ends its process again and again, or never comes back, has ended itself."""

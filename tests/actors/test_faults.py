@@ -54,6 +54,7 @@ def kill_at(run: Run, names: tuple[str, ...], every: int) -> None:
         ("sink:0",),
         ("scheduler:0",),
         ("downloader:0", "scheduler:0", "downloader:0"),
+        ("downloader:0",) * 5,
         ("scraper:0", "scraper:1", "scraper:0", "scraper:1"),
         ("scheduler:0", "sink:0", "scheduler:1", "downloader:1", "scraper:0"),
     ],
