@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from raycrawl import signals
 from raycrawl.transport.origin import basic_auth
 from raycrawl.urls import hostname_of
+from raycrawl.utils.url import url_is_from_any_domain
 
 if TYPE_CHECKING:
     from raycrawl.crawler import Crawler
@@ -74,6 +75,6 @@ class HttpAuthMiddleware:
 def _is_for(domain: str | None, request: Request) -> bool:
     if domain is None:
         return True
-    host = hostname_of(request.url)
     wanted = domain.lower().lstrip(".")
-    return host == wanted or host.endswith("." + wanted)
+    host = hostname_of(request.url)
+    return host == wanted or host.endswith("." + wanted) or url_is_from_any_domain(request.url, [wanted])

@@ -110,6 +110,12 @@ def test_http_auth_stays_on_its_domain(url: str, expected: bool) -> None:
     assert auth_of(crawler, url) == (basic("u", "p") if expected else None)
 
 
+def test_http_auth_domain_may_name_a_port() -> None:
+    crawler = crawler_with(http_user="u", http_pass="p", http_auth_domain="a.com:8080")
+    assert auth_of(crawler, "http://a.com:8080/x") == basic("u", "p")
+    assert auth_of(crawler, "http://a.com/x") is None
+
+
 def test_http_auth_needs_a_domain_even_if_it_is_none() -> None:
     with pytest.raises(AttributeError):
         HttpAuthMiddleware.from_crawler(crawler_with(http_user="u", http_pass="p"))

@@ -91,6 +91,15 @@ def test_keep_open_asks_again_later() -> None:
     assert ev.AskIdle() in core.handle(ev.TimePassed(), now_s=6.0)
 
 
+def test_handlers_that_keep_open_and_feed_are_asked_again_when_that_is_done() -> None:
+    core = running()
+    core.handle(leased(1), now_s=0.0)
+    core.handle(ev.IdleAnswered(keep_open=True, reason=""), now_s=1.0)
+    core.handle(leased(2, (0, (page(1),))), now_s=1.0)
+    core.handle(reported("downloader", acks=(Ack(page(1)),)), now_s=1.1)
+    assert core.handle(leased(3), now_s=1.1)[-1] == ev.AskIdle()
+
+
 def test_reason_of_an_idle_handler_is_the_crawls() -> None:
     core = running()
     core.handle(leased(1), now_s=0.0)

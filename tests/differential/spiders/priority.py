@@ -16,4 +16,4 @@ class PrioritySpider(scrapy.Spider):
     def parse_leaf(self, response):
         yield {"url": response.url, "priority": response.request.priority}
         if "n=2" in response.url:
-            yield scrapy.Request("http://127.0.0.1:8000/headers?child", self.parse_leaf, priority=1)
+            yield scrapy.Request("http://127.0.0.1:8000/headers?child", self.parse_leaf, priority=0)
