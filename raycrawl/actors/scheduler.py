@@ -58,6 +58,7 @@ class Scheduler(ActorProcess):
             delay_s=first_delay_s(settings),
             slots={key: _slot_policy(value) for key, value in settings.getdict("DOWNLOAD_SLOTS").items()},
             order="fifo" if "Fifo" in _queue_name(settings) else "lifo",
+            window=max(1, 2 * self.boot.concurrency // self.boot.shards),
             lease_timeout_s=settings.getfloat("LEASE_TIMEOUT", 600.0),
         )
         self._store = RocksStore(shard_path(self.boot.workdir, self.index))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -18,15 +19,29 @@ def test_concurrency_of_a_slot_and_of_all() -> None:
     pool = pool_of(total=3)
     for number, key in enumerate("aaabbb"):
         pool.enqueue(number, key, 0.0)
-    assert pool.start(0.0) == [0, 3, 1]  # slots take turns
+    assert pool.start(0.0) == [0, 3]  # slots take turns, and none has finished a transfer yet
+    pool.finished(0, 1.0)
+    assert pool.start(1.0) == [1, 2]
     assert pool.transferring == 3
     assert pool.next_wake_s() is None
-    pool.finished(0, 1.0)
-    assert pool.start(1.0) == [4]
     pool.finished(3, 1.0)
-    assert pool.start(1.0) in ([5], [2])
+    assert pool.start(1.0) == [4]
     assert pool.transferring == 3
     pool.validate()
+
+
+def test_a_slot_that_never_finishes_does_not_take_the_others_transfers() -> None:
+    pool = pool_of(total=8, concurrency=8)
+    waiting = itertools.count()
+    for now_s in range(200):
+        for key in ("hangs", "works"):
+            while len(pool.slot(key, now_s).active) < 8:
+                pool.enqueue(next(waiting), key, now_s)
+        for number in pool.start(now_s):
+            if number in pool.slots["works"].transferring:
+                pool.finished(number, now_s + 0.5)
+        pool.validate()
+    assert len(pool.slots["hangs"].transferring) == 2
 
 
 def test_delay_runs_from_when_the_request_has_left() -> None:

@@ -13,6 +13,9 @@ from random import Random
 
 Entry = tuple[float, int, str]
 
+PROVEN_S = 10.0
+"""A site that finished a transfer this long ago or less is proven: it gives back what it is given."""
+
 ON_THE_WAY_S = 0.010
 """A site counts from the arrival of a request: until the answer shows that it arrived, this is allowed for its way.
 
@@ -39,8 +42,8 @@ class Slot:
     long after the one before it was sent (``sent()`` tells when; until then nothing else starts).
     """
 
-    __slots__ = ("active", "concurrency", "delay", "drawn_s", "entry", "held_s", "jitter", "key", "lastseen", "latest",
-                 "not_before_s", "queue", "transferring", "unsent")  # fmt: skip
+    __slots__ = ("active", "answered_s", "concurrency", "delay", "drawn_s", "entry", "held_s", "jitter", "key",
+                 "lastseen", "latest", "not_before_s", "queue", "transferring", "unsent")  # fmt: skip
 
     def __init__(self, concurrency: int, delay: float, jitter: float = 0.0, key: str = "") -> None:
         self.concurrency = concurrency
@@ -51,6 +54,7 @@ class Slot:
         self.transferring: dict[int, None] = {}
         self.unsent: int | None = None
         self.lastseen = 0.0
+        self.answered_s = float("-inf")  # when a transfer last ended
         self.not_before_s = 0.0
         self.held_s = 0.0  # not before this whatever the delay says (Retry-After)
         self.drawn_s = 0.0  # the delay after the latest request that was sent
@@ -67,6 +71,14 @@ class Slot:
         if self.jitter and self.delay:
             return (rng or Random()).uniform(self.delay * (1 - self.jitter), self.delay * (1 + self.jitter))
         return self.delay
+
+    def load(self, now_s: float) -> float:
+        """Its transfers, and half a one more while it is not proven: the slow wait for the others."""
+        return len(self.transferring) + (0.0 if self.is_proven(now_s) else 0.5)
+
+    def is_proven(self, now_s: float) -> bool:
+        """A transfer of it has ended lately."""
+        return now_s - self.answered_s < PROVEN_S
 
     def is_waiting(self, now_s: float) -> bool:
         """Requests are queued and the delay (or a pause), not the concurrency, holds them back."""
@@ -90,7 +102,8 @@ class SlotPool:
 
     ``config_for(slot key)`` gives a new slot its settings. Invariants: at most ``total`` transfers at a time; a slot
     that waits for its delay holds none of them; each start costs O(log slots). Of the slots that may start, the one
-    with the fewest transfers goes first: a site that never finishes gets its even share of them and no more.
+    with the fewest transfers goes first, and one that has not finished any lately gets no more than half its even share
+    of them: a site that never finishes does not take the others' transfers.
     """
 
     total: int
@@ -101,7 +114,8 @@ class SlotPool:
     transferring: int = 0
     _slot_of: dict[int, str] = field(default_factory=dict)
     _waiting: list[Entry] = field(default_factory=list)  # (when it may start, order, slot key)
-    _ready: list[Entry] = field(default_factory=list)  # (its transfers, order, slot key)
+    _ready: list[Entry] = field(default_factory=list)  # (its load, order, slot key)
+    _parked: dict[str, None] = field(default_factory=dict)  # slots that have had their even share
     _order: int = 0
 
     def slot(self, key: str, now_s: float) -> Slot:
@@ -126,38 +140,51 @@ class SlotPool:
     def start(self, now_s: float) -> list[int]:
         """The requests that start now; they count as transferring from here on."""
         while self._waiting and self._waiting[0][0] <= now_s:
-            self._take(self._waiting, self._ready)
+            slot = self._take(self._waiting)
+            if slot is not None:
+                self._place(slot, self._ready, slot.load(now_s))
         started: list[int] = []
         while self._ready and self.transferring < self.total:
-            slot = self._take(self._ready, None)
+            slot = self._take(self._ready)
             if slot is None:
                 continue
             at_s = slot.ready_at_s()
+            if at_s is not None and at_s <= now_s and not self._may_start(slot, now_s):
+                self._parked[slot.key] = None
+                continue
             if at_s is not None and at_s <= now_s:
                 started.append(self._start_one(slot, now_s))
                 at_s = slot.ready_at_s()
             if at_s is not None:
                 if at_s <= now_s:
-                    self._place(slot, self._ready, len(slot.transferring))
+                    self._place(slot, self._ready, slot.load(now_s))
                 else:
                     self._place(slot, self._waiting, at_s)
         return started
 
-    def _take(self, source: list[Entry], target: list[Entry] | None) -> Slot | None:
-        """Pops the first entry; its slot, moved on to ``target``, unless the entry has been replaced meanwhile."""
+    def _take(self, source: list[Entry]) -> Slot | None:
+        """Pops the first entry; its slot, or None when the entry has been replaced meanwhile."""
         entry = heapq.heappop(source)
         slot = self.slots.get(entry[2])
         if slot is None or slot.entry is not entry:
             return None
         slot.entry = None
-        if target is not None:
-            self._place(slot, target, len(slot.transferring))
         return slot
 
     def _place(self, slot: Slot, heap: list[Entry], order: float) -> None:
         self._order += 1
         slot.entry = (order, self._order, slot.key)
         heapq.heappush(heap, slot.entry)
+
+    def _may_start(self, slot: Slot, now_s: float) -> bool:
+        return slot.is_proven(now_s) or len(slot.transferring) < max(1, self.total // (2 * len(self.slots)))
+
+    def _unpark(self) -> None:
+        """There are fewer slots to share with: those that had their share may have more."""
+        for key in self._parked:
+            if key in self.slots:
+                self._push(self.slots[key])
+        self._parked.clear()
 
     def _start_one(self, slot: Slot, now_s: float) -> int:
         number = slot.queue.popleft()
@@ -200,9 +227,11 @@ class SlotPool:
         if number in slot.transferring:
             del slot.transferring[number]
             self.transferring -= 1
+            slot.answered_s = now_s
             self._arrived(slot, number, now_s)
         else:
             slot.queue.remove(number)
+        self._parked.pop(key, None)
         self._push(slot)
 
     def change(
@@ -243,6 +272,7 @@ class SlotPool:
         ]
         for key in idle:
             del self.slots[key]
+        self._unpark()
         return len(idle)
 
     def _push(self, slot: Slot) -> None:
@@ -261,7 +291,8 @@ class SlotPool:
             assert set(slot.active) == set(slot.queue) | set(slot.transferring), key
             assert slot.unsent is None or slot.unsent in slot.transferring
             if slot.ready_at_s() is not None:
-                assert any(entry is slot.entry for entry in (*self._waiting, *self._ready)), key
+                filed = any(entry is slot.entry for entry in (*self._waiting, *self._ready))
+                assert filed or key in self._parked, key
 
 
 def slot_config_from(

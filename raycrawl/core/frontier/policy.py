@@ -34,6 +34,8 @@ class FrontierPolicy:
         max_attempts: infrastructure failures after which a request is poison.
         max_slots: slots kept in memory (1 to 2 KB each); the others wait on disk for their turn.
         quantum: requests that a slot hands out before it may have to leave memory to a slot that waits on disk.
+        window: how many requests the crawl has out at a time (0: unknown). Where many slots have work, none without a
+            delay holds more than its even share of it: a site that never finishes does not keep the others waiting.
     """
 
     concurrency: int = 8
@@ -45,6 +47,7 @@ class FrontierPolicy:
     max_attempts: int = 3
     max_slots: int = 32_768
     quantum: int = 32
+    window: int = 0
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "max_attempts", "max_slots", "quantum"):

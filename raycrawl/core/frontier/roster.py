@@ -22,6 +22,8 @@ from raycrawl.frontier.store import Area, FrontierCorruptError, FrontierStore
 
 FAR_S = 60.0
 """A slot that waits for longer than this may leave memory."""
+LEAST_SHARE = 2
+"""Requests that a slot may have out however many others there are: one in transfer, the next one at hand."""
 _CHUNK = 64
 _THAWED_AT_ONCE = 1024
 _AS_POLICY = SlotPolicy()
@@ -45,6 +47,7 @@ class Roster:
         self._missed = False  # a slot became cold since the cursor last started
         self._cursor = b""
         self._evictable: dict[Slot, None] = {}
+        self._busy: dict[Slot, None] = {}  # with requests pending here, or out and not fetched
         self._due: dict[bytes, float] = {}  # when cold slots with a delay may be served again
         self._tick = 0
 
@@ -96,6 +99,12 @@ class Roster:
 
     def place(self, slot: Slot) -> None:
         """File ``slot`` anew; to be called after every change of it."""
+        if slot.unfetched or slot.has_pending():
+            self._busy[slot] = None
+        else:
+            self._busy.pop(slot, None)
+        window = self._policy.window
+        slot.share = max(LEAST_SHARE, -(-window // max(1, len(self._busy)))) if window else 2 * slot.concurrency
         self.queue.place(slot, self.now_s, self._policy.lookahead_s)
         if not slot.out and self._is_evictable(slot):
             self._evictable[slot] = None
@@ -134,6 +143,7 @@ class Roster:
                 continue
             self._keep_due(slot)
             self.queue.drop(slot)
+            self._busy.pop(slot, None)
             del self.slots[slot.name], self.by_key[slot.key]
             if slot.has_pending():
                 self.has_cold = self._missed = True

@@ -46,6 +46,7 @@ class Slot:
         "out",
         "record",
         "served",
+        "share",
         "tail",
         "taken",
         "unfetched",
@@ -63,6 +64,7 @@ class Slot:
         self.hint = 0  # no more urgent than this are the requests on disk; valid while head is empty
         self.out: set[bytes] = set()
         self.unfetched = 0
+        self.share = 2 * concurrency  # its even share of what may be out in all, see Roster.place
         self.last_s = float("-inf")  # the nominal time of the latest request that was handed out
         self.served = 0  # tick of the latest service, unique over all slots
         self.taken = 0  # requests handed out since the slot came into memory
@@ -76,8 +78,9 @@ class Slot:
 
     def room(self) -> int:
         """How many more requests may be out and not yet fetched: enough that the Downloader always has the next one."""
-        limit = self.concurrency + 1 if self.delay_s > 0 else 2 * self.concurrency
-        return limit - self.unfetched
+        if self.delay_s > 0:
+            return self.concurrency + 1 - self.unfetched
+        return min(2 * self.concurrency, self.share) - self.unfetched
 
     def ready_s(self, lookahead_s: float) -> float:
         """When the next request may be handed out."""
