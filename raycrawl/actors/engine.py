@@ -101,7 +101,7 @@ class ExecutionEngine:
             window=window,
             held=max(4096, 8 * window),
             unscraped_nbytes=settings.getint("SCRAPER_SLOT_MAX_ACTIVE_SIZE", 5_000_000) * boot.scrapers,
-            unscraped=max(window, 64 * boot.scrapers),
+            unscraped=max(window, 16 * boot.scrapers),
         )
         return EngineConfig(
             shards=boot.shards,

@@ -136,7 +136,7 @@ class ActorProcess:
             sender=self.name,
             incarnation=self.incarnation,
             batch=boot.batch_pages,
-            interval_s=2 * boot.batch_delay_s,
+            interval_s=boot.batch_delay_s,
             take_stats=self.crawler.stats.take_delta,
             on_status=self._set_status,
         )
