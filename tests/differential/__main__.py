@@ -29,7 +29,8 @@ def main() -> int:
             found = judged(case, theirs, ours)
             n_different += bool(found)
             times = f"{middle_s - start_s:.1f} + {time.monotonic() - middle_s:.1f} s"
-            print(f"== {case.name}: {len(found)} differences ({len(theirs.items)} items, {len(theirs.requests)} requests, {times})")
+            seen = f"{len(theirs.items)} items, {len(theirs.requests)} requests, {times}"
+            print(f"== {case.name}: {len(found)} differences ({seen})")
             print("".join(f"   {line}\n" for line in found), end="", flush=True)
     print(f"{len(chosen) - n_different} of {len(chosen)} alike; runs in {directory}")
     return 1 if n_different else 0

@@ -8,7 +8,10 @@ CASES = [
     Case(name="quotes"),
     Case(name="authors"),
     Case(name="oldstart", arguments=("tag=life",)),
-    Case(name="start_both", known=(r"127\.0\.0\.3:\d+/robots.txt", "downloader/", "robotstxt/", "offsite/", "response_received")),
+    Case(
+        name="start_both",
+        known=(r"127\.0\.0\.3:\d+/robots.txt", "downloader/", "robotstxt/", "offsite/", "response_received"),
+    ),
     Case(name="start_async"),
     Case(name="books_crawl"),
     Case(name="links_crawl", known=(r"x=(%5B1%5D|\[1\])", "two.html|é.html", "(request|response)_bytes")),
@@ -33,7 +36,10 @@ CASES = [
     Case(name="statuses", known=("response_bytes",)),
     Case(name="robots"),
     Case(name="returns"),
-    Case(name="encodings", known=("enc/lying", "httpcompression", "item_scraped_count", "log_count/ERROR", "response_received")),
+    Case(
+        name="encodings",
+        known=("enc/lying", "httpcompression", "item_scraped_count", "log_count/ERROR", "response_received"),
+    ),
     Case(name="depth"),
     Case(name="referer"),
     Case(name="async_callbacks"),

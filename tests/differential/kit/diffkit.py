@@ -26,6 +26,10 @@ class DumpStats:
         return cls(crawler)
 
     def write(self) -> None:
-        path = os.environ["DIFFERENTIAL_STATS"] if "DIFFERENTIAL_STATS" in os.environ else self.crawler.settings["STATS_FILE"]
+        path = (
+            os.environ["DIFFERENTIAL_STATS"]
+            if "DIFFERENTIAL_STATS" in os.environ
+            else self.crawler.settings["STATS_FILE"]
+        )
         with open(path, "w") as file:
             json.dump(self.crawler.stats.get_stats(), file, default=str, sort_keys=True, indent=1)
