@@ -26,7 +26,7 @@ CASES = [
     Case(name="loader"),
     Case(name="item_types"),
     Case(name="pipelines"),
-    Case(name="media", single=True),
+    Case(name="media", single=True, known=("stat log_count/ERROR",)),
     Case(name="downloader_mws"),
     Case(name="spider_mws"),
     Case(name="errbacks", possible=("flaky/reset", "stat downloader/response_bytes")),
@@ -56,4 +56,6 @@ CASES = [
     Case(name="httpauth"),
     Case(name="errors", single=True, known=("stat log_count/ERROR", "stat feedexport/items_dropped")),
     Case(name="custom"),
+    Case(name="misc", arguments=("category=c", "pages=3")),
+    Case(name="script", as_script=True),
 ]

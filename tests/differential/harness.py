@@ -36,6 +36,7 @@ HEADER_NAMES = re.compile(
 class Case:
     """A spider file and how to run it.
 
+    ``own_feeds``: it writes its own files. ``as_script``: it is run by Python, and starts its crawl itself.
     ``single``: with one Scraper, for what each copy of the spider would do once more. ``ordered``: that, and the order
     of requests has to be Scrapy's. ``known``: patterns of differences that are documented (docs/scrapy.md); each has to
     occur. ``possible``: patterns of differences that depend on who is faster, and may.
@@ -45,6 +46,7 @@ class Case:
     arguments: tuple[str, ...] = ()
     own_feeds: bool = False
     ordered: bool = False
+    as_script: bool = False
     single: bool = False
     ignored_stats: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
@@ -138,18 +140,11 @@ def run(case: Case, engine: str, python: str, site: Site, directory: Path, keepe
     file = place / f"{case.name}_spider.py"
     file.write_text(translated((HERE / "spiders" / f"{case.name}.py").read_text(), engine, site.port))
     site.ask("/_reset")
-    command = [python, "-m", engine, "runspider", file.name, "--logfile", "log.txt"]
-    command += ["-s", 'ADDONS={"diffkit.Addon": 1}', "-s", f"STATS_FILE={place / 'stats.json'}"]
-    for argument in case.arguments:
-        command += ["-a", argument]
-    if not case.own_feeds:
-        command += ["-O", "items.jsonl"]
-    if engine == "raycrawl":
-        command += ["--address", keeper.address] if keeper else []
-        command += ["-s", "SCRAPER_ACTORS=1"] if case.ordered or case.single else []
+    command = _command(case, engine, python, file, keeper)
     paths = [str(HERE / "kit"), *([str(REPOSITORY)] if engine == "raycrawl" else [])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
-    environment.update(keeper.environment if keeper else {})
+    if engine == "raycrawl" and keeper is not None:
+        environment.update(keeper.environment, RAY_ADDRESS=keeper.address)
     with (place / "output.txt").open("wb") as output:
         process = subprocess.Popen(command, cwd=place, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
@@ -169,6 +164,21 @@ def run(case: Case, engine: str, python: str, site: Site, directory: Path, keepe
             if path.is_file():
                 outcome.files[str(path.relative_to(place))] = _content(path)
     return outcome
+
+
+def _command(case: Case, engine: str, python: str, file: Path, keeper: RayKeeper | None) -> list[str]:
+    if case.as_script:
+        return [python, file.name]
+    command = [python, "-m", engine, "runspider", file.name, "--logfile", "log.txt"]
+    command += ["-s", 'ADDONS={"diffkit.Addon": 1}', "-s", f"STATS_FILE={file.parent / 'stats.json'}"]
+    for argument in case.arguments:
+        command += ["-a", argument]
+    if not case.own_feeds:
+        command += ["-O", "items.jsonl"]
+    if engine == "raycrawl":
+        command += ["--address", keeper.address] if keeper else []
+        command += ["-s", "SCRAPER_ACTORS=1"] if case.ordered or case.single else []
+    return command
 
 
 def _canonical(line: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 from typing import Any
 
 
@@ -26,10 +25,5 @@ class DumpStats:
         return cls(crawler)
 
     def write(self) -> None:
-        path = (
-            os.environ["DIFFERENTIAL_STATS"]
-            if "DIFFERENTIAL_STATS" in os.environ
-            else self.crawler.settings["STATS_FILE"]
-        )
-        with open(path, "w") as file:
+        with open(self.crawler.settings["STATS_FILE"], "w") as file:
             json.dump(self.crawler.stats.get_stats(), file, default=str, sort_keys=True, indent=1)
