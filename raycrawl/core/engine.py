@@ -87,6 +87,7 @@ class EngineCore:
         self.dead: set[tuple[str, int]] = set()
         self.suspects: dict[tuple[str, int], bytes] = {}
         self._alone_deaths: dict[bytes, int] = {}
+        self._homeless: list[tuple[int, tuple[bytes, ...]]] = []  # poison that waits for a Scraper
         self._released: dict[bytes, int] = {}  # lost with their holders; the last report of one may still say it ended
         self.start = StartView()
         self.idle = IdleView()
@@ -171,13 +172,9 @@ class EngineCore:
         commands: list[ev.Command] = []
         if event.batches:
             self.idle.answered = self.idle.said_empty = False
-            self.idle.retry_at_s = now_s  # there was work since the handlers kept the crawl open: ask them when it is done
+            self.idle.retry_at_s = now_s  # there was work since the handlers were asked: ask when it is done
         if event.poisoned:
-            scraper = next(iter(self._alive_scrapers()), 0)
-            given_up = dict.fromkeys(event.poisoned, GIVEN_UP_ATTEMPTS)
-            holder = self._holder("scraper", scraper)
-            self.ledger.lease(shard.index, holder, event.poisoned, now_s=now_s, attempts=given_up)
-            commands.append(ev.SendPoisoned(shard=shard.index, scraper=scraper))
+            commands += self._give_up(shard.index, event.poisoned, now_s)
         for downloader, ids in event.batches:
             if self.state in (State.RUNNING, State.PAUSED) and ("downloader", downloader) not in self.dead:
                 holder = self._holder("downloader", downloader)
@@ -187,6 +184,16 @@ class EngineCore:
                 for page_id in ids:
                     shard.note_released(page_id, lost=False)
         return commands
+
+    def _give_up(self, shard: int, page_ids: tuple[bytes, ...], now_s: float) -> list[ev.Command]:
+        """Poison goes to a Scraper, for its errback; when none is alive, to the next one that is."""
+        scraper = next(iter(self._alive_scrapers()), None)
+        holder = Holder("scraper", 0, -1) if scraper is None else self._holder("scraper", scraper)
+        self.ledger.lease(shard, holder, page_ids, now_s=now_s, attempts=dict.fromkeys(page_ids, GIVEN_UP_ATTEMPTS))
+        if scraper is None:
+            self._homeless.append((shard, page_ids))
+            return []
+        return [ev.SendPoisoned(shard=shard, scraper=scraper)]
 
     def _on_reported(self, event: ev.Reported, now_s: float) -> list[ev.Command]:
         current = self._is_current(event.kind, event.index, event.incarnation)
@@ -251,9 +258,9 @@ class EngineCore:
     def _release_lost(self, holder: Holder, death: ev.ActorDied) -> None:
         """What a dead actor held goes back. Who is to blame?
 
-        The page that had the CPU, or that actors worked on alone time and again. When nobody was named, each page may be: it counts
-        up to one attempt less than poison, and is then worked on alone, so that a page is given up for its own deeds
-        only. A page that took too long is given up at once; one whose errback did it again ends here.
+        The page that had the CPU, or that actors worked on alone time and again. When nobody was named, each page may
+        be: it counts up to one attempt less than poison, and is then worked on alone, so that a page is given up for
+        its own deeds only. A page that took too long is given up at once; one whose errback did it again ends here.
         """
         alone = self.suspects.pop((holder.kind, holder.number), b"")
         blamed = death.blamed or self._convict(alone)
@@ -298,7 +305,10 @@ class EngineCore:
             self._touch(range(len(self.shards)))
         else:
             self.dead.discard((event.kind, event.index))
-        return []
+        if event.kind != "scraper":
+            return []
+        homeless, self._homeless = self._homeless, []
+        return [command for shard, page_ids in homeless for command in self._give_up(shard, page_ids, now_s)]
 
     def _on_checked(self, event: ev.Checked, now_s: float) -> list[ev.Command]:
         if not self._is_current(event.kind, event.index, event.incarnation):

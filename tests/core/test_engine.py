@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from raycrawl.core import events as ev
 from raycrawl.core.backpressure import BackoutReason
-from raycrawl.core.engine import EngineCore
+from raycrawl.core.engine import START_ID, EngineCore
 from raycrawl.core.lifecycle import InvalidTransition, State
-from raycrawl.core.messages import Ack, LeaseRequest, PageFetched
+from raycrawl.core.messages import Ack, LeaseRequest, Outcome, PageFetched
 from tests.core.engine_model import LIMITS, Crawl, core_of, page
 
 FAR_S = 100.0
@@ -380,3 +382,60 @@ def test_walk_that_is_closed_midway_keeps_what_is_left(seed: int) -> None:
     left = [page_id for shard in crawl.shards for page_id in shard.pending]
     assert sorted([*done, *left]) == sorted(given)
     assert not any(shard.leased for shard in crawl.shards)
+
+
+def test_poisoned_pages_wait_for_a_scraper_when_none_is_alive() -> None:
+    core = running()
+    died = [ev.ActorDied(kind="scraper", index=index, incarnation=0) for index in range(core.config.scrapers)]
+    for death in died:
+        core.handle(death, now_s=0.0)
+    answer = ev.Leased(shard=0, seq=1, batches=(), pending=0, next_ready_in_s=None, poisoned=(page(9),))
+    assert not [command for command in core.handle(answer, now_s=0.0) if isinstance(command, ev.SendPoisoned)]
+    assert page(9) in core.ledger
+    commands = core.handle(ev.ActorReplaced(kind="scraper", index=0, incarnation=1), now_s=1.0)
+    assert ev.SendPoisoned(shard=0, scraper=0) in commands
+    core.validate()
+
+
+def at_scraper(core: EngineCore, *ids: bytes) -> None:
+    fetched = tuple(PageFetched(id=page_id, scraper=0, incarnation=0, nbytes=10) for page_id in ids)
+    core.handle(reported("downloader", fetched=fetched), now_s=FAR_S)
+
+
+def lost_by(core: EngineCore, **blame: Any) -> LeaseRequest:
+    """What the shard is told after the death of Scraper 0."""
+    core.handle(leased(2), now_s=FAR_S)
+    commands = core.handle(ev.ActorDied(kind="scraper", index=0, incarnation=0, **blame), now_s=FAR_S)
+    (call,) = [command for command in commands if isinstance(command, ev.CallShard)]
+    return call.request
+
+
+def test_only_the_page_that_had_the_cpu_is_to_blame() -> None:
+    core = with_pages(page(1), page(2))
+    at_scraper(core, page(1), page(2))
+    request = lost_by(core, blamed=page(2))
+    assert (request.lost, request.released, request.condemned) == ([page(2)], [page(1)], [])
+
+
+def test_page_that_took_too_long_is_condemned_at_once() -> None:
+    core = with_pages(page(1), page(2))
+    at_scraper(core, page(1), page(2))
+    request = lost_by(core, blamed=page(2), is_timeout=True)
+    assert (request.lost, request.released, request.condemned) == ([], [page(1)], [page(2)])
+
+
+def test_page_whose_errback_did_it_again_ends_as_failed() -> None:
+    core = running()
+    core.handle(ev.Leased(shard=0, seq=1, batches=(), pending=0, next_ready_in_s=None, poisoned=(page(9),)), now_s=0.0)
+    commands = core.handle(
+        ev.ActorDied(kind="scraper", index=0, incarnation=0, blamed=page(9), is_timeout=True), now_s=FAR_S
+    )
+    calls = [command.request for command in commands if isinstance(command, ev.CallShard)]
+    assert [request.acks for request in calls] == [[Ack(page(9), Outcome.FAILED)]]
+
+
+def test_start_that_never_comes_back_has_ended() -> None:
+    core = running()
+    core.start.exhausted = False
+    core.handle(ev.ActorDied(kind="scraper", index=0, incarnation=0, blamed=START_ID, is_timeout=True), now_s=0.0)
+    assert core.start.exhausted
