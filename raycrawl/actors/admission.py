@@ -41,16 +41,21 @@ class Admission:
                 middleware.process_request(request)
         except IgnoreRequest:
             return False
-        manager = self._crawler.signals
-        is_admitted = True
-        if manager.has_listeners(signals.request_scheduled):
-            results = manager.send_catch_log(
-                signals.request_scheduled, request=request, spider=self._crawler.spider, dont_log=IgnoreRequest
-            )
-            is_admitted = not any(_is_refusal(result) for _, result in results)
-        if "request_scheduled" in self._log.forwarded:
-            self._log.carry("request_scheduled", request=request)
-        return is_admitted
+        return is_scheduled(request, self._crawler, self._log)
+
+
+def is_scheduled(request: Request, crawler: Crawler, log: EventLog) -> bool:
+    """Sends ``request_scheduled``. False: a handler in this process raised IgnoreRequest."""
+    manager = crawler.signals
+    is_refused = False
+    if manager.has_listeners(signals.request_scheduled):
+        results = manager.send_catch_log(
+            signals.request_scheduled, request=request, spider=crawler.spider, dont_log=IgnoreRequest
+        )
+        is_refused = any(_is_refusal(result) for _, result in results)
+    if "request_scheduled" in log.forwarded:
+        log.carry("request_scheduled", request=request)
+    return not is_refused
 
 
 def _is_refusal(result: Any) -> bool:

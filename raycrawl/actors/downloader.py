@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from raycrawl import signals
+from raycrawl.actors.admission import is_scheduled
 from raycrawl.actors.channel import Received
 from raycrawl.actors.deliverer import Deliverer
 from raycrawl.actors.eventlog import EventLog
@@ -236,6 +237,9 @@ class Downloader(CrawlProcess):
         """A middleware answered with a request: it goes to the frontier as this page's child."""
         if job.answer:
             self.tasks.spawn(self._follow_answer(job, successor))
+            return
+        if not is_scheduled(successor, self.crawler, self._log):
+            self._end(job, Outcome.DONE)
             return
         try:
             identity = self._records.request_id(successor, self.crawler.request_fingerprinter, job.id, 0)
