@@ -58,4 +58,6 @@ CASES = [
     Case(name="custom"),
     Case(name="misc", arguments=("category=c", "pages=3")),
     Case(name="script", as_script=True),
+    Case(name="extensions", ignored_stats=("custom/received",)),
+    Case(name="writer", single=True),
 ]
