@@ -99,7 +99,8 @@ class Story:
         wanted = {self.server.url.rstrip("/") + path for path in expected}
         assert set(items) == wanted, f"missing: {sorted(wanted - set(items))[:5]}"
         assert set(items.values()) == {1}, [url for url, count in items.items() if count > 1][:5]
-        assert hits.total() - PAGES <= 2 * CONCURRENCY * kills
+        refetched = hits.total() - PAGES
+        assert refetched <= 2 * CONCURRENCY * kills, f"{refetched} pages were fetched again"
         assert self.stats["finish_reason"] == "finished"
         assert self.stats["frontier/pending"] == self.stats["frontier/leased"] == 0
         assert self.stats["frontier/done"] == self.stats["frontier/enqueued"] == PAGES
