@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from raycrawl.actors.crew import Crew
+from raycrawl.actors.spidercopies import diverged
 
 if TYPE_CHECKING:
     from raycrawl.actors.record import Record
@@ -26,7 +27,7 @@ class Closing:
         crew, record = self._crew, self._record
         await crew.gather("downloader", "close_spider", reason)
         await crew.gather("downloader", "stop", STOP_DEADLINE_S)
-        await crew.gather("scraper", "close_spider", reason)
+        self._compare_copies(await crew.gather("scraper", "close_spider", reason))
         await crew.gather("scraper", "stop", STOP_DEADLINE_S)
         await crew.gather("pipeline", "close_spider", reason)
         await self._close_feeds(reason)
@@ -37,6 +38,17 @@ class Closing:
         record.stats.close_spider(spider, reason=reason)
         logger.info("Spider closed (%s)", reason)
         await record.signal("engine_stopped")
+
+    def _compare_copies(self, copies: list[dict[str, bytes]]) -> None:
+        if names := diverged(copies):
+            logger.warning(
+                "The spider's %s %s differ%s between the %d Scrapers: each has a copy of its own of the spider; "
+                "SCRAPER_ACTORS=1 gives one",
+                "attribute" if len(names) == 1 else "attributes",
+                ", ".join(map(repr, names)),
+                "s" if len(names) == 1 else "",
+                len(copies),
+            )
 
     async def _close_feeds(self, reason: str) -> None:
         for answer in await self._crew.gather("sink", "close_feed", reason):

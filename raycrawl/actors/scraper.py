@@ -21,6 +21,7 @@ from raycrawl.actors.idle import IdleVerdict, idle_verdict
 from raycrawl.actors.itembox import ITEMS_PER_PART, ItemBox
 from raycrawl.actors.pagework import PageWork, source_id
 from raycrawl.actors.process import CrawlProcess
+from raycrawl.actors.spidercopies import Attributes
 from raycrawl.core.engine import START_ID
 from raycrawl.core.messages import Outcome, Page, RequestRecord
 from raycrawl.exceptions import CallbackTimeoutError, CloseSpider, DontCloseSpider, DropItem
@@ -99,6 +100,7 @@ class Scraper(CrawlProcess):
         owns_process = self.channel.ships_logs
         self.guard = Guard(settings.getfloat("SCRAPER_TIMEOUT"), owns_process=owns_process)
         self._start_work = PageWork(START_ID, lambda _: None)
+        self._attributes = Attributes(self.spider)
         memory_nbytes = MemoryLimit.nbytes(settings["SCRAPER_MEMORY_LIMIT"], self.boot.scrapers)
         if owns_process and memory_nbytes:
             MemoryLimit.set(memory_nbytes)
@@ -445,8 +447,9 @@ class Scraper(CrawlProcess):
         """A signal of the engine's that someone here listens to (``scheduler_empty``, ``engine_started`` ...)."""
         await self.crawler.signals.send_catch_log_async(getattr(self._signals, name))
 
-    async def close_spider(self, reason: str) -> None:
-        """Closes pipelines and this copy of the spider."""
+    async def close_spider(self, reason: str) -> dict[str, bytes]:
+        """Closes pipelines and this copy of the spider; answers with its attributes, as digests."""
+        attributes = self._attributes.changed() if self.boot.scrapers > 1 else {}
         self.guard.close()
         if self._start is not None and self._start.next_output is not None:
             self._start.next_output.cancel()
@@ -454,6 +457,7 @@ class Scraper(CrawlProcess):
         await self._announce_closing(reason)
         self.items.flush()
         await self.reporter.flush()
+        return attributes
 
     # EngineLink
 
