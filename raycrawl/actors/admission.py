@@ -34,14 +34,18 @@ class Admission:
                 crawler.signals.disconnect(middleware.request_scheduled, signals.request_scheduled)
                 self._offsite.append(middleware)
 
-    def admits(self, request: Request) -> bool:
-        """False: the request is to be left alone; whoever said so has counted and logged it."""
+    def is_scheduled(self, request: Request) -> bool:
+        """``is_scheduled`` in this process."""
+        return is_scheduled(request, self._crawler, self._log)
+
+    def is_offsite(self, request: Request) -> bool:
+        """True: counted, logged, to be left alone. Of what the frontier has, it need not be asked again."""
         try:
             for middleware in self._offsite:
                 middleware.process_request(request)
         except IgnoreRequest:
-            return False
-        return is_scheduled(request, self._crawler, self._log)
+            return True
+        return False
 
 
 def is_scheduled(request: Request, crawler: Crawler, log: EventLog) -> bool:

@@ -296,10 +296,12 @@ class Scraper(CrawlProcess):
         if work.is_private is not None:  # said of every child: a copied meta must not speak for it
             request.meta[PRIVATE_OK] = work.is_private
         identity = self._records.request_id(request, crawler.request_fingerprinter, work.id, work.requests)
-        if not self._admission.admits(request):
+        if not self._admission.is_scheduled(request):
             return
         if self.outbox.is_known(identity, work):
             self._filtered(request)
+            return
+        if self._admission.is_offsite(request):
             return
         try:
             payload = self._records.encode_request(request, self.spider)

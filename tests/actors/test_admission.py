@@ -29,17 +29,17 @@ class Log:
 def test_offsite_requests_stay_out_and_are_counted() -> None:
     crawler = get_crawler(Sole)
     admission = Admission(crawler, Log())  # type: ignore[arg-type]
-    assert admission.admits(Request("http://a.example/"))
-    assert admission.admits(Request("http://b.example/", dont_filter=True))
-    assert not admission.admits(Request("http://b.example/"))
-    assert not admission.admits(Request("http://b.example/2"))
+    assert not admission.is_offsite(Request("http://a.example/"))
+    assert not admission.is_offsite(Request("http://b.example/", dont_filter=True))
+    assert admission.is_offsite(Request("http://b.example/"))
+    assert admission.is_offsite(Request("http://b.example/2"))
     assert crawler.stats.get_stats() == {"offsite/domains": 1, "offsite/filtered": 2}
 
 
-def test_without_the_middleware_everything_is_admitted() -> None:
+def test_without_the_middleware_nothing_is_offsite() -> None:
     path = "scrapy.downloadermiddlewares.offsite.OffsiteMiddleware"
     crawler = get_crawler(Sole, {"DOWNLOADER_MIDDLEWARES": {path: None}})
-    assert Admission(crawler, Log()).admits(Request("http://b.example/"))  # type: ignore[arg-type]
+    assert not Admission(crawler, Log()).is_offsite(Request("http://b.example/"))  # type: ignore[arg-type]
 
 
 def test_a_handler_of_request_scheduled_may_refuse() -> None:
@@ -54,8 +54,8 @@ def test_a_handler_of_request_scheduled_may_refuse() -> None:
     crawler.signals.connect(refuse, signals.request_scheduled)
     log = Log("request_scheduled")
     admission = Admission(crawler, log)  # type: ignore[arg-type]
-    assert admission.admits(Request("http://a.example/yes"))
-    assert not admission.admits(Request("http://a.example/no"))
+    assert admission.is_scheduled(Request("http://a.example/yes"))
+    assert not admission.is_scheduled(Request("http://a.example/no"))
     assert not is_scheduled(Request("http://a.example/x/no"), crawler, log)  # type: ignore[arg-type]
     assert heard == ["http://a.example/yes", "http://a.example/no", "http://a.example/x/no"]
     assert log.carried == [("request_scheduled", url) for url in heard]
