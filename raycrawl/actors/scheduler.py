@@ -117,6 +117,8 @@ class Scheduler(ActorProcess):
         request = _decode_lease(blob)
         if request.seq == self._last.seq:
             return _encode(self._last)
+        if request.seq < self._last.seq:  # a late repeat of a call that was answered: nobody waits for it
+            return _encode(LeaseReply(request.seq, [], self._frontier.counts().pending))
         frontier, now_s = self._frontier, time.time()
         await self._with_room(lambda: self._take_news(request))
         if request.live is not None:

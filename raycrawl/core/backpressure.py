@@ -32,11 +32,13 @@ class Limits:
     """How much may be in flight.
 
     ``window`` requests leased to Downloaders (twice CONCURRENT_REQUESTS: one half in transfer, the other at hand),
-    ``held`` requests at Downloaders in all, those included that wait for a slot's delay, ``unscraped_nbytes`` of
+    ``undone`` requests leased and not yet done, callbacks included: what would be fetched again if every process were
+    killed now. ``held`` requests at Downloaders in all, those included that wait for a slot's delay, ``unscraped_nbytes`` of
     responses that no callback has finished with, ``sink_lag_nbytes`` of items that no feed has committed.
     """
 
     window: int
+    undone: int
     held: int
     unscraped_nbytes: int
     unscraped: int
@@ -85,4 +87,6 @@ def backout_reason(state: State, ledger: Ledger, limits: Limits, pressure: Press
 
 def room(ledger: Ledger, limits: Limits) -> int:
     """How many more requests Downloaders may be given."""
-    return min(limits.window - ledger.transferring, limits.held - ledger.downloading)
+    ahead = limits.window - ledger.transferring
+    undone = limits.undone - ledger.transferring - ledger.unscraped
+    return min(ahead, undone, limits.held - ledger.downloading)

@@ -12,7 +12,7 @@ from raycrawl.core.engine import EngineConfig, EngineCore
 from raycrawl.core.lifecycle import State
 from raycrawl.core.messages import Ack, LeaseRequest, PageFetched
 
-LIMITS = Limits(window=8, held=12, unscraped_nbytes=1000, unscraped=10)
+LIMITS = Limits(window=8, undone=14, held=12, unscraped_nbytes=1000, unscraped=10)
 
 
 def page(number: int) -> bytes:

@@ -9,7 +9,7 @@ from raycrawl.core.ledger import Holder, Ledger
 from raycrawl.core.lifecycle import State
 from raycrawl.core.messages import PageFetched
 
-LIMITS = Limits(window=4, held=6, unscraped_nbytes=100, unscraped=3, sink_lag_nbytes=50)
+LIMITS = Limits(window=4, undone=9, held=6, unscraped_nbytes=100, unscraped=3, sink_lag_nbytes=50)
 DOWNLOADER = Holder("downloader", 0, 0)
 
 
