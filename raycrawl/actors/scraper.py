@@ -25,6 +25,7 @@ from raycrawl.actors.spidercopies import Attributes
 from raycrawl.core.engine import START_ID
 from raycrawl.core.messages import Outcome, Page, RequestRecord
 from raycrawl.exceptions import CallbackTimeoutError, CloseSpider, DontCloseSpider, DropItem
+from raycrawl.selector.unified import TRUNCATED
 from raycrawl.transport.addresses import PRIVATE_OK, comes_from_user
 
 if TYPE_CHECKING:
@@ -181,6 +182,8 @@ class Scraper(CrawlProcess):
                 raise
             await self._callback_failed(work, error, request, response)
         self.pulse.busy_with = ""
+        if TRUNCATED in getattr(response, "flags", ()):
+            self.crawler.stats.inc_value("response/parser_truncated")
         self._produced(work)
         work.release()
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from parsel import Selector as ParselSelector
 from parsel import SelectorList as ParselSelectorList
 
+from raycrawl.selector.deep import flattened, is_cut
+
 if TYPE_CHECKING:
     from raycrawl.http import TextResponse
+
+logger = logging.getLogger(__name__)
+TRUNCATED = "parser_truncated"
+"""The flag of a response that is nested deeper than the parser goes; also in the stats, as ``response/...``."""
 
 SelectorType = Literal["html", "xml", "json", "text"]
 
@@ -71,6 +78,19 @@ class Selector(ParselSelector):
             kwargs["root"] = root
         self._response = response
         super().__init__(text=text, type=type, **kwargs)
+        if text is not None and self.type in ("html", "xml") and is_cut(self.root, text):
+            self._read_on(text, kwargs.get("base_url"))
+
+    def _read_on(self, text: str, base_url: str | None) -> None:
+        """The parser stopped at the limit of its depth."""
+        what = "A text" if self._response is None else str(self._response)
+        if self.type == "html":
+            self.root = flattened(text, base_url)
+            logger.warning("%s is nested deeper than the parser goes: the deepest elements are read as siblings", what)
+        else:
+            logger.warning("%s is nested deeper than the parser goes: what follows the deepest element is lost", what)
+        if self._response is not None and TRUNCATED not in self._response.flags:
+            self._response.flags.append(TRUNCATED)
 
     @property
     def response(self) -> TextResponse | None:
