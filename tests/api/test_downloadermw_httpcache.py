@@ -242,27 +242,29 @@ async def test_what_is_stored(tmp_path: Any, status: int, headers: dict[str, str
         ({"Cache_Control": "max-age=0"}, {}, False),
         ({"Cache_Control": "max-age=-5"}, {}, False),
         ({"Cache_Control": "no-cache, max-age=100"}, {}, False),
-        ({"Cache_Control": "max-age=100", "Date": date(-200)}, {}, False),
+        ({"Cache_Control": "max-age=100", "Date": -200}, {}, False),
         ({"Cache_Control": "max-age=100", "Age": "150"}, {}, False),
-        ({"Cache_Control": "max-age=1000", "Expires": date(-100)}, {}, True),
-        ({"Expires": date(100)}, {}, True),
-        ({"Expires": date(-100)}, {}, False),
+        ({"Cache_Control": "max-age=1000", "Expires": -100}, {}, True),
+        ({"Expires": 100}, {}, True),
+        ({"Expires": -100}, {}, False),
         ({"Expires": "0"}, {}, False),
-        ({"Last_Modified": date(-10_000)}, {}, True),
-        ({"Last_Modified": date(-10_000), "Date": date(-2000)}, {}, False),
+        ({"Last_Modified": -10_000}, {}, True),
+        ({"Last_Modified": -10_000, "Date": -2000}, {}, False),
         ({"ETag": "x"}, {}, False),
         ({"Cache_Control": "max-age=100"}, {"Cache-Control": "no-cache"}, False),
-        ({"Cache_Control": "max-age=100", "Date": date(-50)}, {"Cache-Control": "max-age=10"}, False),
-        ({"Cache_Control": "max-age=100", "Date": date(-50)}, {"Cache-Control": "min-fresh=60"}, False),
-        ({"Cache_Control": "max-age=10", "Date": date(-50)}, {"Cache-Control": "max-stale"}, True),
-        ({"Cache_Control": "max-age=10", "Date": date(-50)}, {"Cache-Control": "max-stale=100"}, True),
-        ({"Cache_Control": "max-age=10", "Date": date(-50)}, {"Cache-Control": "max-stale=5"}, False),
-        ({"Cache_Control": "max-age=10, must-revalidate", "Date": date(-50)}, {"Cache-Control": "max-stale"}, False),
+        ({"Cache_Control": "max-age=100", "Date": -50}, {"Cache-Control": "max-age=10"}, False),
+        ({"Cache_Control": "max-age=100", "Date": -50}, {"Cache-Control": "min-fresh=60"}, False),
+        ({"Cache_Control": "max-age=10", "Date": -50}, {"Cache-Control": "max-stale"}, True),
+        ({"Cache_Control": "max-age=10", "Date": -50}, {"Cache-Control": "max-stale=100"}, True),
+        ({"Cache_Control": "max-age=10", "Date": -50}, {"Cache-Control": "max-stale=5"}, False),
+        ({"Cache_Control": "max-age=10, must-revalidate", "Date": -50}, {"Cache-Control": "max-stale"}, False),
     ],
 )
-async def test_freshness(tmp_path: Any, headers: dict[str, str], wanted: dict[str, str], is_fresh: bool) -> None:
+async def test_freshness(tmp_path: Any, headers: dict[str, str | int], wanted: dict[str, str], is_fresh: bool) -> None:
     cache = Cache(tmp_path, RFC2616Policy)
-    await cache.fetch(Request(URL), page(**headers))
+    # Dates are seconds from now: from when the test runs, not from when the tests were collected.
+    sent = {name: date(value) if isinstance(value, int) else value for name, value in headers.items()}
+    await cache.fetch(Request(URL), page(**sent))
     assert (await cache.ask(Request(URL, headers=wanted)) is not None) is is_fresh
 
 
