@@ -1,5 +1,29 @@
 """raycrawl: an actor-model web crawler on Ray with Scrapy's public names.
 
+::
+
+    driver (script, notebook, CLI)        raycrawl.crawl: the handle; raycrawl.launch: what is refused before Ray starts
+       |
+    ExecutionEngine x 1   decides         core.engine, core.ledger, core.backpressure     shell: actors.engine
+    Scheduler  x S        the frontier    core.frontier over frontier.rocks               shell: actors.scheduler
+    Downloader x D        slots, fetches  core.downloader, downloadermiddlewares, transport    actors.downloader
+    Scraper    x P        callbacks       core.spidermw, spidermiddlewares, pipelines     shell: actors.scraper
+    ItemPipeline x 0..1   shared ones     pipelines with ``single = True``                shell: actors.itempipeline
+    FeedSink   x F        feeds           feeds.writer, exporters                         shell: actors.feedsink
+
+Where things are:
+
+* ``core`` decides and does no I/O: events in, commands out, time as an argument. ``core.messages`` says what travels.
+* ``actors`` are the shells around it: plain classes that call each other by name through a ``Channel``. ``actors.wiring``
+  alone makes Ray actors of them; ``testing.localchannel`` runs the same classes in one process, with faults.
+* ``frontier`` and ``feeds`` keep what must survive: the store of a shard, the job directory, a feed's journal.
+* Everything else is where Scrapy has it, and works in a plain process without a cluster.
+
+The life of a request: a Scraper packs it into a ``RequestRecord`` (``records``) and puts it into its shard; the engine
+leases it and hands it to the Downloader that owns its slot; the response goes straight to a Scraper; when its children
+are durable and its items committed, the page is done, and only then is its lease ended. A lease whose holder dies is
+given out again, children are known by their ids and items by their page, so nothing is lost and nothing comes twice.
+
 The names below are resolved on first use (PEP 562), so that ``import raycrawl`` costs a few milliseconds and pulls in
 neither Ray nor lxml. ``import raycrawl as scrapy`` is all that a Scrapy spider needs.
 """
