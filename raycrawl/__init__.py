@@ -14,8 +14,8 @@
 Where things are:
 
 * ``core`` decides and does no I/O: events in, commands out, time as an argument. ``core.messages`` says what travels.
-* ``actors`` are the shells around it: plain classes that call each other by name through a ``Channel``. ``actors.wiring``
-  alone makes Ray actors of them; ``testing.localchannel`` runs the same classes in one process, with faults.
+* ``actors`` are the shells around it: plain classes that call each other by name through a ``Channel``.
+  ``actors.wiring`` alone makes Ray actors of them; ``testing.localchannel`` runs the same classes in one process.
 * ``frontier`` and ``feeds`` keep what must survive: the store of a shard, the job directory, a feed's journal.
 * Everything else is where Scrapy has it, and works in a plain process without a cluster.
 
@@ -71,8 +71,8 @@ _SUBMODULES = frozenset(
 )  # fmt: skip
 
 __all__ = [  # noqa: RUF022 - grouped, not sorted
-    "Crawl", "CrawlError", "Field", "FormRequest", "Item", "Request", "Selector", "Spider", "attach", "crawl", "version_info",
-    "__version__",
+    "Crawl", "CrawlError", "Field", "FormRequest", "Item", "Request", "Selector", "Spider", "attach", "crawl",
+    "version_info", "__version__",
 ]  # fmt: skip
 
 
