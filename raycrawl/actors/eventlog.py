@@ -45,8 +45,12 @@ class EventLog:
         from raycrawl.utils.log import logformatter_adapter
 
         kwargs = getattr(self._crawler.logformatter, method)(*args, self._crawler.spider)
-        if kwargs is not None:
+        if kwargs is None:
+            return
+        try:
             logger.log(*logformatter_adapter(kwargs), exc_info=error)
+        except Exception as unspeakable:  # the text of an item that holds itself a thousand times, or cannot be made
+            logger.error("%s: a line that cannot be written (%r)", method, unspeakable, exc_info=error)
 
     def signal(self, name: str, **kwargs: Any) -> None:
         """Sends a signal to this process's listeners, and to the engine's when there are any."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from itemadapter import ItemAdapter
 
 from raycrawl.actors.admission import Admission
 from raycrawl.actors.channel import Received
@@ -88,6 +89,7 @@ class Scraper(CrawlProcess):
         self._start: _Start | None = None
         self._received = Received()
         self._item_slots = asyncio.Semaphore(max(1, crawler.settings.getint("CONCURRENT_ITEMS")))
+        self._has_targets = bool(self.boot.item_targets)
         self._has_pipelines = bool(self.pipelines.middlewares)
         self._item_log = EventLog(crawler, self.reporter, self.tasks)
         self._admission = Admission(crawler, self._item_log)
@@ -354,8 +356,11 @@ class Scraper(CrawlProcess):
 
     def _scraped(self, item: Any, work: PageWork, response: Any) -> None:
         try:
+            if self._has_targets and type(item) is not dict and not ItemAdapter.is_item(item):
+                raise TypeError(_no_item(item, response))
             self.items.add(item, work)
         except Exception as error:
+            self.crawler.stats.inc_value("feedexport/items_dropped")
             self._item_log.failed(item, error, response)
             return
         if self.boot.has_single_pipelines:
@@ -540,6 +545,11 @@ def _is_being_cancelled(work: PageWork, error: BaseException) -> bool:
         return False
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _no_item(value: Any, response: Any) -> str:
+    whose = "An item pipeline must return an item" if value is None else "Spider must return request, item, or None"
+    return f"{whose}, got {type(value).__name__!r} in {getattr(response, 'request', None) or response}"
 
 
 def _none_as_empty(result: Any) -> Any:
