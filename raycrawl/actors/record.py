@@ -31,6 +31,7 @@ LOG_LINES_KEPT = 200_000
 _OF_ONE_RUN = frozenset({"start_time", "finish_time", "finish_reason", "elapsed_time_seconds"})
 RATE_WINDOW_S = 5.0
 SLOTS_KEPT = 100_000
+GIVEN_UP_KEPT = 1000
 _decode_leases = msgspec.msgpack.Decoder(list[LeasedRecord]).decode
 
 
@@ -81,6 +82,7 @@ class Record:
         self._slots: dict[str, tuple[float | None, int | None, float]] = {}
         self._memory = JobMemory(boot.workdir)
         self._timeouts: dict[bytes, str] = {}
+        self._given_up: dict[bytes, bytes] = {}
         self._started_s = time.monotonic()
         self._rates: deque[tuple[float, int]] = deque()
         if link.channel.ships_logs:
@@ -213,26 +215,34 @@ class Record:
 
     def poisoned(self, blob: bytes) -> list[Page]:
         """Leases that killed their holders, or whose callbacks do not end, as failed pages."""
+        pages = []
+        for lease in _decode_leases(blob):
+            failure = self._given_up.get(lease.id)  # once more: the Scraper that was to call the errback has died
+            if failure is None:
+                failure = self._given_up[lease.id] = self._give_up_request(lease)
+                if len(self._given_up) > GIVEN_UP_KEPT:
+                    del self._given_up[next(iter(self._given_up))]
+            pages.append(Page(lease.id, lease.payload, None, failure, attempts=lease.attempts, is_given_up=True))
+        return pages
+
+    def _give_up_request(self, lease: LeasedRecord) -> bytes:
+        """Says and counts why a request is given up; the failure for its errback, encoded."""
         from raycrawl import records
         from raycrawl.exceptions import CallbackTimeoutError, DownloadFailedError
         from raycrawl.failure import Failure
 
-        pages = []
-        for lease in _decode_leases(blob):
-            request = records.decode_request(lease.payload)
-            callback = str(request.callback or "parse")
-            traceback = self._timeouts.pop(lease.id, None)
-            if traceback is None:
-                self.stats.inc_value("engine/poisoned")
-                logger.error("%s is given up: it has ended the processes that worked on it (%s)", request, callback)
-                error: Exception = DownloadFailedError("the processes that worked on this request died, three times")
-            else:
-                text = f"{callback}() ran for more than {self.scraper_timeout_s:g} s (SCRAPER_TIMEOUT)"
-                logger.error("%s is given up: %s%s", request, text, traceback and f"; innermost first:\n{traceback}")
-                error = CallbackTimeoutError(text)
-            failure = msgspec.msgpack.encode(Failure(error).to_dict())
-            pages.append(Page(lease.id, lease.payload, None, failure, attempts=lease.attempts, is_given_up=True))
-        return pages
+        request = records.decode_request(lease.payload)
+        callback = str(request.callback or "parse")
+        traceback = self._timeouts.pop(lease.id, None)
+        if traceback is None:
+            self.stats.inc_value("engine/poisoned")
+            logger.error("%s is given up: it has ended the processes that worked on it (%s)", request, callback)
+            error: Exception = DownloadFailedError("the processes that worked on this request died, three times")
+        else:
+            text = f"{callback}() ran for more than {self.scraper_timeout_s:g} s (SCRAPER_TIMEOUT)"
+            logger.error("%s is given up: %s%s", request, text, traceback and f"; innermost first:\n{traceback}")
+            error = CallbackTimeoutError(text)
+        return msgspec.msgpack.encode(Failure(error).to_dict())
 
     def timed_out(self, page_id: bytes, traceback: str) -> None:
         """A Scraper was ended because this page's callback did not come back."""
