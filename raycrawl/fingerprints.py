@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha1
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus, unquote_to_bytes
@@ -86,21 +87,30 @@ def fingerprint(
     kept = request._fingerprint
     if kept is not None and kept[0] == request.method:
         return kept[1]
-    digest = _digest(request, {}, False)
+    if request.method == "GET" and not request.body:
+        digest = _digest_of_get(request.url)
+    else:
+        digest = _digest(request, {}, False)
     request._fingerprint = (request.method, digest)
     return digest
 
 
+@lru_cache(maxsize=16_384)  # a site's pages link to each other: most links have been seen lately
+def _digest_of_get(url: str) -> bytes:
+    return _digest_of("GET", canonical_url(url), "", {})
+
+
 def _digest(request: Request, headers: dict[str, list[str]], keep_fragments: bool) -> bytes:
     url = canonical_url(request.url, keep_fragments=keep_fragments)
-    method = request.method
+    return _digest_of(request.method, url, request.body.hex(), headers)
+
+
+def _digest_of(method: str, url: str, body: str, headers: dict[str, list[str]]) -> bytes:
     if not headers and method.isalpha() and method.isascii() and url.isascii() and '"' not in url and "\\" not in url:
         # The JSON of below for values that need no escaping.
-        data = f'{{"body": "{request.body.hex()}", "headers": {{}}, "method": "{method}", "url": "{url}"}}'
+        data = f'{{"body": "{body}", "headers": {{}}, "method": "{method}", "url": "{url}"}}'
     else:
-        data = json.dumps(
-            {"body": request.body.hex(), "headers": headers, "method": method, "url": url}, sort_keys=True
-        )
+        data = json.dumps({"body": body, "headers": headers, "method": method, "url": url}, sort_keys=True)
     return sha1(data.encode(), usedforsecurity=False).digest()
 
 

@@ -72,6 +72,8 @@ class Scraper(CrawlProcess):
 
         await self._open()
         self._records, self._signals = records, signals
+        self._stats = self.crawler.stats
+        self._fingerprinter = self.crawler.request_fingerprinter
         crawler = self.crawler
         args, kwargs = self.boot.spider_args
         self.spider = crawler.create_spider(*args, **kwargs)
@@ -298,9 +300,7 @@ class Scraper(CrawlProcess):
     def _take_request(self, request: Request, work: PageWork) -> None:
         crawler = self.crawler
         work.requests += 1
-        if work.is_private is not None:  # said of every child: a copied meta must not speak for it
-            request.meta[PRIVATE_OK] = work.is_private
-        identity = self._records.request_id(request, crawler.request_fingerprinter, work.id, work.requests)
+        identity = self._records.request_id(request, self._fingerprinter, work.id, work.requests)
         if not self._admission.is_scheduled(request):
             return
         if self.outbox.is_known(identity, work):
@@ -308,6 +308,8 @@ class Scraper(CrawlProcess):
             return
         if self._admission.is_offsite(request):
             return
+        if work.is_private is not None:  # said of every child: a copied meta must not speak for it
+            request.meta[PRIVATE_OK] = work.is_private
         try:
             payload = self._records.encode_request(request, self.spider)
         except ValueError as error:
@@ -318,7 +320,7 @@ class Scraper(CrawlProcess):
 
     def _filtered(self, request: Request) -> None:
         crawler = self.crawler
-        crawler.stats.inc_value("dupefilter/filtered")
+        self._stats.inc_value("dupefilter/filtered")
         if crawler.signals.has_listeners(self._signals.request_dropped):
             crawler.signals.send_catch_log(self._signals.request_dropped, request=request, spider=self.spider)
 
