@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import ray
+import ray.cloudpickle
 from ray.exceptions import (
     ActorDiedError,
     ActorUnavailableError,
@@ -15,6 +16,12 @@ from ray.exceptions import (
     GetTimeoutError,
     RayActorError,
     WorkerCrashedError,
+)
+from ray.experimental.internal_kv import (
+    _internal_kv_del,
+    _internal_kv_get,
+    _internal_kv_list,
+    _internal_kv_put,
 )
 
 from raycrawl.actors.channel import Channel, PeerDied
@@ -24,6 +31,8 @@ from raycrawl.actors.process import Boot
 logger = logging.getLogger(__name__)
 MAX_CONCURRENCY = 1000  # calls that may be under way in one actor
 NAMESPACE = "raycrawl"
+PREFIX = "crawl:"
+ANSWER_S = 10.0
 RETRIES = 8
 FIRST_RETRY_S = 0.05
 
@@ -86,30 +95,48 @@ class RayActors:
 
 
 def start_engine(boot: Boot, options: dict[str, dict[str, Any]]) -> Any:
-    """Creates the engine actor, known in the cluster by the crawl's name and the time; returns its handle."""
+    """Creates the engine actor and enters it into the cluster's list of crawls; returns its handle.
+
+    It has no name of Ray's own: that would stand before its title in the process list.
+    """
     actor = _remote("engine").options(
-        name=f"{boot.name}@{time.time_ns():020d}",
-        namespace=NAMESPACE,
-        num_cpus=0,
-        max_restarts=0,
-        max_task_retries=0,
-        max_concurrency=MAX_CONCURRENCY,
-        **options.get("engine", {}),
+        num_cpus=0, max_restarts=0, max_task_retries=0, max_concurrency=MAX_CONCURRENCY, **options.get("engine", {})
     )
-    return actor.remote("engine", boot, RayChannel(), RayActors(boot, options))
+    engine = actor.remote("engine", boot, RayChannel(), RayActors(boot, options))
+    key = f"{PREFIX}{boot.name}@{time.time_ns():020d}".encode()
+    pickled: bytes = ray.cloudpickle.dumps(engine)  # type: ignore[no-untyped-call]
+    _internal_kv_put(key, pickled, namespace=NAMESPACE)
+    return engine
 
 
-def _engines() -> list[str]:
-    actors = ray.util.list_named_actors(all_namespaces=True)
-    return sorted(actor["name"] for actor in actors if actor["namespace"] == NAMESPACE)
+def _entries() -> list[bytes]:
+    return sorted(_internal_kv_list(PREFIX.encode(), namespace=NAMESPACE))
+
+
+def _name_of(key: bytes) -> str:
+    return key.decode().removeprefix(PREFIX).rpartition("@")[0]
 
 
 def crawl_names() -> set[str]:
     """The names of the crawls that run on this cluster."""
-    return {known_as.rpartition("@")[0] for known_as in _engines()}
+    return {_name_of(key) for key in _entries() if _engine_of(key) is not None}
 
 
 def find_engine(name: str) -> Any:
     """The engine of the crawl ``name``, of several the one that was started last; None when there is none."""
-    found = [known_as for known_as in _engines() if known_as.rpartition("@")[0] == name]
-    return ray.get_actor(max(found), namespace=NAMESPACE) if found else None
+    engines = (_engine_of(key) for key in reversed(_entries()) if _name_of(key) == name)
+    return next((engine for engine in engines if engine is not None), None)
+
+
+def _engine_of(key: bytes) -> Any:
+    """The engine of an entry; None, and the entry is removed, when it has ended."""
+    pickled = _internal_kv_get(key, namespace=NAMESPACE)
+    if pickled is None:
+        return None
+    engine = ray.cloudpickle.loads(pickled)  # what start_engine() of another driver of this cluster put there
+    try:
+        ray.get(engine.call.remote("state"), timeout=ANSWER_S)
+    except (RayActorError, GetTimeoutError):
+        _internal_kv_del(key, namespace=NAMESPACE)
+        return None
+    return engine
