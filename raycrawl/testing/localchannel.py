@@ -42,7 +42,8 @@ class LocalHandle:
     def kill(self) -> None:
         """Ends the actor as kill -9 does: whatever it was doing stops at its next wait, and nothing is cleaned up.
 
-        What the system does for a dead process is done here: the locks of a shard's store and of a feed's journal are given up.
+        What the system does for a dead process is done here: the locks of a shard's store and of a feed's journal are
+        given up.
         """
         if self.is_dead:
             return
@@ -55,7 +56,8 @@ class LocalHandle:
             task = getattr(self.plain, name, None)
             if task is not None:
                 task.cancel()
-        for lock in (getattr(self.plain, "_store", None), getattr(getattr(self.plain, "_writer", None), "_journal", None)):
+        writer = getattr(self.plain, "_writer", None)
+        for lock in (getattr(self.plain, "_store", None), getattr(writer, "_journal", None)):
             if lock is not None:
                 lock.close()
 
