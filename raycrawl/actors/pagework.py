@@ -6,7 +6,9 @@ import asyncio
 from hashlib import blake2b
 from typing import Any
 
+from raycrawl.actors.guard import CallbackInterrupt
 from raycrawl.core.messages import Outcome, Page
+from raycrawl.exceptions import CallbackTimeoutError
 
 
 class PageWork:
@@ -67,6 +69,47 @@ class PageWork:
         if is_stuck and self.task is not None:
             self.is_late = True
             self.task.cancel()
+
+    def is_being_cancelled(self, error: BaseException) -> bool:
+        """True: the actor is being ended; the callback has done nothing."""
+        if not isinstance(error, asyncio.CancelledError) or self.is_late:
+            return False
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+
+    def lateness(self, error: BaseException, name: str, timeout_s: float) -> CallbackTimeoutError | None:
+        """The error for the user when ``name()`` ran for too long; None: ``error`` is of another kind."""
+        if not isinstance(error, CallbackInterrupt) and not self.is_late:
+            return None
+        if self.is_late and self.task is not None:
+            self.is_late = False
+            self.task.uncancel()
+        return CallbackTimeoutError(f"{name}() ran for more than {timeout_s:g} s (SCRAPER_TIMEOUT)")
+
+
+class Rest:
+    """Waits until every page of a batch has ended."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._future: asyncio.Future[None] | None = None
+
+    def wrap(self, ended: Any) -> Any:
+        """``ended`` for a page of the batch."""
+
+        def call(work: PageWork) -> None:
+            ended(work)
+            self.count -= 1
+            if not self.count and self._future is not None and not self._future.done():
+                self._future.set_result(None)
+
+        return call
+
+    async def wait(self) -> None:
+        """Returns when all have ended."""
+        if self.count:
+            self._future = asyncio.get_running_loop().create_future()
+            await self._future
 
 
 def source_id(page: Page) -> bytes:

@@ -5,27 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from itemadapter import ItemAdapter
 
 from raycrawl.actors.admission import Admission
 from raycrawl.actors.channel import Received
 from raycrawl.actors.downloads import RemoteDownloads
 from raycrawl.actors.eventlog import EventLog
-from raycrawl.actors.guard import CallbackInterrupt, Guard, MemoryLimit, stepwise
+from raycrawl.actors.guard import Guard, MemoryLimit, stepwise
 from raycrawl.actors.idle import IdleVerdict, idle_verdict
-from raycrawl.actors.itembox import ITEMS_PER_PART, ItemBox
-from raycrawl.actors.pagework import PageWork, source_id
+from raycrawl.actors.itembox import ItemBox
+from raycrawl.actors.itemway import ItemWay
+from raycrawl.actors.pagework import PageWork, Rest, source_id
 from raycrawl.actors.process import CrawlProcess
 from raycrawl.actors.spidercopies import Attributes
-from raycrawl.core.engine import START_ID
+from raycrawl.actors.startpull import END, StartPull, goes_on
 from raycrawl.core.messages import Outcome, Page, RequestRecord
-from raycrawl.exceptions import CallbackTimeoutError, CloseSpider, DontCloseSpider, DropItem
+from raycrawl.exceptions import CallbackTimeoutError, CloseSpider, DontCloseSpider
 from raycrawl.selector.unified import TRUNCATED
 from raycrawl.transport.addresses import PRIVATE_OK, comes_from_user
 
@@ -35,21 +34,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _decode_pages = msgspec.msgpack.Decoder(list[Page]).decode
-START_WAIT_S = 0.05
 # What a page from a private address asks for may be private too (see raycrawl.transport.addresses).
 _from_private_page: ContextVar[bool | None] = ContextVar("from_private_page", default=None)  # None: from no page
 BREATH_S = 0.1  # how long the outputs of one page may keep the event loop, between two of them
 # The page whose callback runs, for what the callback asks of its process.
 _page_at_work: ContextVar[PageWork | None] = ContextVar("page_at_work", default=None)
-
-
-@dataclass(slots=True)
-class _Start:
-    """The running ``Spider.start()`` of this process."""
-
-    outputs: AsyncIterator[Any]
-    given: int = 0
-    next_output: asyncio.Task[Any] | None = None
 
 
 class Scraper(CrawlProcess):
@@ -88,26 +77,21 @@ class Scraper(CrawlProcess):
         )
         self._active: dict[bytes, PageWork] = {}
         self._running = 0  # callbacks that have not finished
-        self._start: _Start | None = None
+        self._start: StartPull | None = None
         self._received = Received()
-        self._item_slots = asyncio.Semaphore(max(1, crawler.settings.getint("CONCURRENT_ITEMS")))
-        self._has_targets = bool(self.boot.item_targets)
-        self._has_pipelines = bool(self.pipelines.middlewares)
         self._item_log = EventLog(crawler, self.reporter, self.tasks)
+        self.guard = Guard(crawler.settings.getfloat("SCRAPER_TIMEOUT"), owns_process=self.channel.ships_logs)
+        self.item_way = ItemWay(
+            crawler, self.pipelines, self.items, self._item_log, self.tasks, self.guard,
+            has_targets=bool(self.boot.item_targets), has_single_pipelines=self.boot.has_single_pipelines,
+        )  # fmt: skip
         self._admission = Admission(crawler, self._item_log)
         self._takes_pages = bool(page_feeds(crawler.settings))
         await self.pipelines.open_spider_async()
         await self._announce_opening()
-        self._set_guards(crawler.settings)
-
-    def _set_guards(self, settings: Any) -> None:
-        """From here on callbacks run. See ``raycrawl.actors.guard``."""
-        owns_process = self.channel.ships_logs
-        self.guard = Guard(settings.getfloat("SCRAPER_TIMEOUT"), owns_process=owns_process)
-        self._start_work = PageWork(START_ID, lambda _: None)
         self._attributes = Attributes(self.spider)
-        memory_nbytes = MemoryLimit.nbytes(settings["SCRAPER_MEMORY_LIMIT"], self.boot.scrapers)
-        if owns_process and memory_nbytes:
+        memory_nbytes = MemoryLimit.nbytes(crawler.settings["SCRAPER_MEMORY_LIMIT"], self.boot.scrapers)
+        if self.channel.ships_logs and memory_nbytes:
             MemoryLimit.set(memory_nbytes)
 
     def box_path(self) -> str:
@@ -140,7 +124,7 @@ class Scraper(CrawlProcess):
         """
         if sender and not self._received.is_new(sender, seq):
             return
-        rest = _Rest()
+        rest = Rest()
         for page in _decode_pages(blob):
             if page.id not in self._active:
                 rest.count += 1
@@ -152,7 +136,7 @@ class Scraper(CrawlProcess):
 
     def _page_ended(self, work: PageWork) -> None:
         self._active.pop(work.page_id, None)
-        self._count_items(work)
+        self.item_way.count(work)
         self.reporter.ended(work.page_id, work.outcome)
 
     async def _page(self, work: PageWork, page: Page) -> None:
@@ -182,20 +166,14 @@ class Scraper(CrawlProcess):
             else:
                 work.outcome = Outcome.FAILED
         except BaseException as error:  # whatever it is, it is the page's, and not the process's
-            if _is_being_cancelled(work, error):
+            if work.is_being_cancelled(error):
                 raise
             await self._callback_failed(work, error, request, response)
         self.pulse.busy_with = ""
         if TRUNCATED in getattr(response, "flags", ()):
             self.crawler.stats.inc_value("response/parser_truncated")
-        self._produced(work)
+        self.item_way.produced(work)
         work.release()
-
-    def _produced(self, work: PageWork) -> None:
-        """The callback, or an item's way through the pipelines, has ended; after the last the page gives no items."""
-        work.producers -= 1
-        if not work.producers:
-            self.items.finish(work)
 
     async def _scrape(self, work: PageWork, request: Request, response: Response | Failure) -> None:
         """Calls the callback, or the errback, and takes what it gives."""
@@ -229,21 +207,18 @@ class Scraper(CrawlProcess):
         try:
             await self._scrape(work, request, Failure(late, request))
         except BaseException as second:
-            if _is_being_cancelled(work, second):
+            if work.is_being_cancelled(second):
                 raise
             self._lateness(work, second, request)
             self._spider_error(work, second, request, response)
 
     def _lateness(self, work: PageWork, error: BaseException, request: Any) -> CallbackTimeoutError | None:
         """The error for the user when a callback ran for too long, counted; None: it is an error of another kind."""
-        if not isinstance(error, CallbackInterrupt) and not work.is_late:
-            return None
-        if work.is_late and work.task is not None:
-            work.is_late = False
-            work.task.uncancel()
-        self.crawler.stats.inc_value("scraper/timeout")
-        name = getattr(request.callback if request is not None else None, "__name__", "parse")
-        return CallbackTimeoutError(f"{name}() ran for more than {self.guard.timeout_s:g} s (SCRAPER_TIMEOUT)")
+        callback = request.callback if request is not None else None
+        late = work.lateness(error, getattr(callback, "__name__", "parse"), self.guard.timeout_s)
+        if late is not None:
+            self.crawler.stats.inc_value("scraper/timeout")
+        return late
 
     def _keep_page(self, request: Request, response: Any, work: PageWork) -> None:
         """For feeds that take whole pages (WARC)."""
@@ -280,7 +255,7 @@ class Scraper(CrawlProcess):
             if isinstance(output, Request):
                 self._take_request(output, work)
             else:
-                await self._take_item(output, work, response)
+                await self.item_way.take(output, work, response)
             if self.outbox.needs_room():
                 await self.outbox.room()
             elif clock() > breath_s:
@@ -295,7 +270,7 @@ class Scraper(CrawlProcess):
             if self.outbox.needs_room():
                 await self.outbox.room()
         else:
-            await self._take_item(output, work, response)
+            await self.item_way.take(output, work, response)
 
     def _take_request(self, request: Request, work: PageWork) -> None:
         crawler = self.crawler
@@ -326,58 +301,6 @@ class Scraper(CrawlProcess):
 
     # Items.
 
-    async def _take_item(self, item: Any, work: PageWork, response: Any) -> None:
-        if item is None:
-            return
-        if not self._has_pipelines:
-            self._scraped(item, work, response)
-            if self.items.needs_room():
-                await self.items.room()
-            return
-        await self._item_slots.acquire()
-        work.hold()
-        work.producers += 1
-        self.tasks.spawn(stepwise(self.guard, work, self._through_pipelines, item, work, response))
-
-    async def _through_pipelines(self, item: Any, work: PageWork, response: Any) -> None:
-        try:
-            result = await self.pipelines.process_item_async(item)
-        except DropItem as error:
-            self._item_log.dropped(item, error, response)
-        except BaseException as error:
-            if _is_being_cancelled(work, error):
-                raise
-            error = self._lateness(work, error, None) or error
-            self._item_log.failed(item, error, response)
-        else:
-            self._scraped(result, work, response)
-        finally:
-            self._item_slots.release()
-            self._produced(work)
-            work.release()
-
-    def _scraped(self, item: Any, work: PageWork, response: Any) -> None:
-        try:
-            if self._has_targets and type(item) is not dict and not ItemAdapter.is_item(item):
-                raise TypeError(_no_item(item, response))
-            self.items.add(item, work)
-        except Exception as error:
-            self.crawler.stats.inc_value("feedexport/items_dropped")
-            self._item_log.failed(item, error, response)
-            return
-        if self.boot.has_single_pipelines:
-            return  # what becomes of the item is said where it has gone
-        work.uncounted += 1
-        if work.uncounted >= ITEMS_PER_PART:
-            self._count_items(work)
-        self._item_log.scraped(item, response)
-
-    def _count_items(self, work: PageWork) -> None:
-        """Counts a page's items when it ends (a large page's in parts): a page that is scraped again counts once."""
-        if work.uncounted:
-            self.crawler.stats.inc_value("item_scraped_count", work.uncounted)
-            work.uncounted = 0
-
     async def forward(self, names: list[str]) -> None:
         """The signals that someone in the engine's process listens to: they are carried there."""
         self._item_log.forwarded = frozenset(names)
@@ -403,26 +326,20 @@ class Scraper(CrawlProcess):
     async def pull_start(self, n: int) -> bool:
         """Up to ``n`` outputs of ``Spider.start()``, durable when this answers; True: there are no more."""
         if self._start is None:
-            outputs = self.middleware.process_start(self.spider)
-            self._start = _Start(aiter(outputs))
+            self._start = StartPull(aiter(self.middleware.process_start(self.spider)), self.tasks, self.guard)
         start, exhausted, pulled = self._start, False, 0
-        rest = _Rest()
+        rest = Rest()
         while pulled < n and not exhausted:
-            if start.next_output is None:
-                pulled_output = stepwise(self.guard, self._start_work, _next, start.outputs)
-                start.next_output = self.tasks.spawn(pulled_output)
-            await asyncio.wait((start.next_output,), timeout=START_WAIT_S if pulled else None)
-            if not start.next_output.done():
+            task = await start.next(may_wait=not pulled)
+            if task is None:
                 break
-            task, start.next_output = start.next_output, None
             pulled += 1
-            start.given += 1
             rest.count += 1
             # An id of its own for each output: a start() that runs again after a fault is recognised one by one.
-            work = PageWork(b"start:%d" % start.given, rest.wrap(self._count_items))
+            work = PageWork(b"start:%d" % start.given, rest.wrap(self.item_way.count))
             work.is_start = True
             exhausted = await self._take_start(task, work)
-            self._produced(work)
+            self.item_way.produced(work)
             work.release()
         self.outbox.flush()
         self.items.flush()
@@ -434,7 +351,7 @@ class Scraper(CrawlProcess):
         """Takes one output in; True when there are no more."""
         try:
             output = task.result()
-            if output is _END:
+            if output is END:
                 return True
             await self._take(output, work, None)
         except CloseSpider as error:
@@ -442,7 +359,7 @@ class Scraper(CrawlProcess):
             return True
         except Exception as error:
             logger.error("Error while reading start items and requests", exc_info=error)
-            return not _goes_on(task)
+            return not goes_on(task)
         return False
 
     # Idle and the end.
@@ -463,8 +380,8 @@ class Scraper(CrawlProcess):
         """Closes pipelines and this copy of the spider; answers with its attributes, as digests."""
         attributes = self._attributes.changed() if self.boot.scrapers > 1 else {}
         self.guard.close()
-        if self._start is not None and self._start.next_output is not None:
-            self._start.next_output.cancel()
+        if self._start is not None:
+            self._start.cancel()
         await self.pipelines.close_spider_async()
         await self._announce_closing(reason)
         self.items.flush()
@@ -500,58 +417,6 @@ class Scraper(CrawlProcess):
         await super().wire(peers)
         if hasattr(self, "downloads"):
             self.downloads.resend([peer for peer in peers if peer.startswith("downloader:")])
-
-
-class _Rest:
-    """Waits until every page of a batch has ended."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._future: asyncio.Future[None] | None = None
-
-    def wrap(self, ended: Any) -> Any:
-        def call(work: PageWork) -> None:
-            ended(work)
-            self.count -= 1
-            if not self.count and self._future is not None and not self._future.done():
-                self._future.set_result(None)
-
-        return call
-
-    async def wait(self) -> None:
-        if self.count:
-            self._future = asyncio.get_running_loop().create_future()
-            await self._future
-
-
-_END = object()
-
-
-async def _next(outputs: AsyncIterator[Any]) -> Any:
-    try:
-        return await anext(outputs, _END)
-    except CallbackInterrupt as error:
-        raise CallbackTimeoutError("start() did not come back within SCRAPER_TIMEOUT") from error
-    except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:  # they would end the event loop
-        raise RuntimeError(f"start() raised {error!r}") from error
-
-
-def _goes_on(task: asyncio.Task[Any]) -> bool:
-    """An error in ``start()`` itself ends it; one in what it gave does not."""
-    return not task.cancelled() and task.exception() is None
-
-
-def _is_being_cancelled(work: PageWork, error: BaseException) -> bool:
-    """The actor is being ended; no error of the callback's."""
-    if not isinstance(error, asyncio.CancelledError) or work.is_late:
-        return False
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _no_item(value: Any, response: Any) -> str:
-    whose = "An item pipeline must return an item" if value is None else "Spider must return request, item, or None"
-    return f"{whose}, got {type(value).__name__!r} in {getattr(response, 'request', None) or response}"
 
 
 def _none_as_empty(result: Any) -> Any:
