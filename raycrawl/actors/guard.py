@@ -126,7 +126,7 @@ class Guard:
         now_s = time.monotonic()
         if self.box is not None and not self._is_closed and now_s - self._alarm_s >= ALARM_EVERY_S:
             self._alarm_s = now_s
-            self.box.set_alarm(self.timeout_s + 2 * GRACE_S + ALARM_EVERY_S)
+            self.box.set_alarm(self.timeout_s + GRACE_S + ALARM_EVERY_S)
 
     # Steps, in the main thread.
 
