@@ -417,7 +417,7 @@ class EngineCore:
 
     def _due_s(self, shard: ShardView) -> float:
         """When a shard may be called again: at once while Downloaders run dry, else paced, so that calls gather."""
-        hungry = self.ledger.transferring * 4 < self.config.limits.window
+        hungry = (self.ledger.transferring + self.ledger.unscraped) * 4 < self.config.limits.window
         return shard.called_at_s if hungry else shard.called_at_s + self.config.pace_s
 
     def _decide_idle(self, now_s: float) -> list[ev.Command]:
