@@ -43,6 +43,7 @@ def ensure_ray(address: str | None = None, *, num_cpus: int | None = None) -> bo
     address = address or os.environ.get("RAY_ADDRESS") or _announced_address()
     if address and address != "local":
         _join(address)
+        _quiet_worker_deaths()
         return False
     for name, value in _OWN_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -58,7 +59,23 @@ def ensure_ray(address: str | None = None, *, num_cpus: int | None = None) -> bo
             configure_logging=False,
         )
     _started_here = True
+    _quiet_worker_deaths()
     return True
+
+
+def _quiet_worker_deaths() -> None:
+    """What Ray's daemons say of dead workers goes to our log: Ray prints it to stdout, which may belong to a feed.
+
+    The engine tells of every death itself. On a Ray that looks different inside, nothing is changed.
+    """
+    from ray._private import worker
+
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = _log_daemon_message
+
+
+def _log_daemon_message(data: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    logger.debug("Ray: %s", " ".join(data.get("lines", ())))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ It turns calls of other actors into events, carries out commands, wakes up for m
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from typing import Any
@@ -76,6 +77,8 @@ class ExecutionEngine(Supervision, Orders):
             self.crew.kill_all()
             return {"error": str(error), "pids": {}}
         await self._opened(crawler.settings)
+        gc.collect()
+        gc.freeze()  # see ActorProcess.begin
         return {"error": "", "pids": self.crew.pids()}
 
     async def _opened(self, settings: Any) -> None:

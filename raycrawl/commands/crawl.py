@@ -47,6 +47,7 @@ def run_crawl(
     from raycrawl.preflight import check_crawl
     from raycrawl.utils.log import configure_logging
 
+    settings.set("ITEMS_SPOOL", False, "default")  # nobody can ask this process for the items: they go to the feeds
     final = _spider_settings(spidercls, settings)
     check_crawl(spidercls, final, address)
     configure_logging(final)

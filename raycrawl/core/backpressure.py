@@ -33,7 +33,7 @@ class Limits:
 
     ``window`` requests leased to Downloaders (twice CONCURRENT_REQUESTS: one half in transfer, the other at hand),
     ``undone`` requests leased and not yet done, callbacks included: what would be fetched again if every process were
-    killed now. ``held`` requests at Downloaders in all, those included that wait for a slot's delay, ``unscraped_nbytes``
+    killed now. ``held`` requests at Downloaders in all, those included that wait for a delay, ``unscraped_nbytes``
     of responses that no callback has finished with, ``sink_lag_nbytes`` of items that no feed has committed.
     """
 

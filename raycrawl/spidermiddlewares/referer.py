@@ -130,7 +130,7 @@ class RefererMiddleware(BaseSpiderMiddleware):
         known: dict[str, Any] = {}
 
         def step(request: Request) -> Request | None:
-            if "referrer_policy" in request.meta:
+            if request._meta and "referrer_policy" in request._meta:  # meta would make a dict for every link
                 return single(request, response)
             url = request.url
             # "https://" has 8 characters: what comes before the next slash is the target's origin.
