@@ -25,6 +25,7 @@ _OWN_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_enable_metrics_collection": "0",
     "RAY_DEDUP_LOGS": "0",
+    "RAY_task_events_report_interval_ms": "0",  # nobody looks at a list of tasks here, and it costs 35 MB
 }
 # Ray warns that token authentication is on, its default for a local cluster: nothing that a user has to be told.
 _TOKEN_LOG = logging.getLogger("ray._private.authentication.authentication_token_setup")
