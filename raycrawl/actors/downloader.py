@@ -155,16 +155,21 @@ class Downloader(CrawlProcess):
         """What an earlier Downloader knew: how slots want to be served, the middlewares' states (cookies ...)."""
         for notice in notices:
             self._change_slot(notice)
-        self._budget.spent.update(states.get(_BUDGET, {}))
-        for middleware in self.middleware.middlewares:
-            state = states.get(_path_of(middleware))
-            if state is not None and hasattr(middleware, "load_state"):
-                middleware.load_state(state)
+        for key, state in states.items():
+            path = key.rpartition("#")[0]  # every Downloader's state is given to all: domains may have moved
+            if path == _BUDGET:
+                self._budget.spent.update(state)
+            for middleware in self.middleware.middlewares:
+                if _path_of(middleware) == path and hasattr(middleware, "load_state"):
+                    middleware.load_state(state)
 
     async def states(self) -> dict[str, Any]:
-        """The states of the middlewares that have one to keep (``dump_state``), by their class paths."""
-        states = {_path_of(mw): mw.dump_state() for mw in self.middleware.middlewares if hasattr(mw, "dump_state")}
-        return {**states, _BUDGET: dict(self._budget.spent)} if self._budget.spent else states
+        """The states of the middlewares that have one to keep (``dump_state``: None is no news), by their paths."""
+        dumps: dict[str, Any] = {_BUDGET: dict(self._budget.spent) or None}
+        for middleware in self.middleware.middlewares:
+            if hasattr(middleware, "dump_state"):
+                dumps[_path_of(middleware)] = middleware.dump_state()
+        return {f"{path}#{self.index}": state for path, state in dumps.items() if state is not None}
 
     async def forward(self, names: list[str]) -> None:
         """The signals that someone in the engine's process listens to: they are carried there."""

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 _decode_pages = msgspec.msgpack.Decoder(list[Page]).decode
 # What a page from a private address asks for may be private too (see raycrawl.transport.addresses).
 _from_private_page: ContextVar[bool | None] = ContextVar("from_private_page", default=None)  # None: from no page
+STATE_S = 2.0
 BREATH_S = 0.1  # how long the outputs of one page may keep the event loop, between two of them
 # The page whose callback runs, for what the callback asks of its process.
 _page_at_work: ContextVar[PageWork | None] = ContextVar("page_at_work", default=None)
@@ -76,6 +77,7 @@ class Scraper(CrawlProcess):
             self.channel, self.tasks, self.name, self.boot.downloaders, incarnation=self.incarnation
         )
         self._active: dict[bytes, PageWork] = {}
+        self._state_due_s = 0.0
         self._running = 0  # callbacks that have not finished
         self._start: StartPull | None = None
         self._received = Received()
@@ -103,8 +105,18 @@ class Scraper(CrawlProcess):
         if not self.is_open:
             return
         self.guard.beat()
+        self._keep_spider_state()
         for work in list(self._active.values()):
             work.end_if_late(self.pulse.at_s, self.guard.timeout_s)
+
+    def _keep_spider_state(self) -> None:
+        """``spider.state`` of a job is at most ``STATE_S`` old if this process is killed."""
+        if self.pulse.at_s < self._state_due_s:
+            return
+        self._state_due_s = self.pulse.at_s + STATE_S
+        for extension in self.extensions.middlewares:
+            if hasattr(extension, "save_if_changed"):
+                extension.save_if_changed(self.spider)
 
     def listens_to(self) -> list[str]:
         """The names of the signals that someone in this process listens to."""

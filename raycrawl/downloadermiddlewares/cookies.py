@@ -56,6 +56,7 @@ class CookiesMiddleware:
 
     def __init__(self, debug: bool = False) -> None:
         self.jars: defaultdict[Any, CookieJar] = defaultdict(CookieJar)
+        self._is_changed = False
         self.debug = debug
 
     @classmethod
@@ -93,6 +94,22 @@ class CookiesMiddleware:
             self._log_received(response)
         return response
 
+    def dump_state(self) -> dict[Any, list[Cookie]] | None:
+        """The cookies of all jars, for the next Downloader or the next run of the job; None: as they were last time."""
+        if not self._is_changed:
+            return None
+        self._is_changed = False
+        return {key: list(jar.jar) for key, jar in self.jars.items()}
+
+    def load_state(self, state: dict[Any, list[Cookie]]) -> None:
+        """Takes back what an earlier one had; what this one has received since then is newer and stays."""
+        for key, cookies in state.items():
+            jar = self.jars[key].jar
+            known = {(cookie.domain, cookie.path, cookie.name) for cookie in jar}
+            for cookie in cookies:
+                if (cookie.domain, cookie.path, cookie.name) not in known:
+                    jar.set_cookie(cookie)
+
     def take_back(self, request: Request) -> None:
         """Remove the jar's cookies from a request that is going to be stored."""
         if not request.meta.get("dont_merge_cookies", False):
@@ -100,6 +117,7 @@ class CookiesMiddleware:
 
     def _keep(self, cookies: Iterable[Cookie], jar: CookieJar, request: Request) -> None:
         host = str(parse_url(request.url).hostname)
+        self._is_changed = True
         for cookie in cookies:
             domain = cookie.domain.removeprefix(".")
             if domain and is_public_suffix(domain):

@@ -33,6 +33,7 @@ class SpiderState:
     def __init__(self, jobdir: str | None = None, index: int = 0) -> None:
         self.jobdir = jobdir
         self.index = index
+        self._written = b""
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -54,13 +55,25 @@ class SpiderState:
     def spider_closed(self, spider: Spider) -> None:
         if not self.jobdir:
             return
+        self._write(pickle.dumps(spider.state, protocol=4))
+
+    def save_if_changed(self, spider: Spider) -> None:
+        """Stores the state while the crawl runs, so that a kill loses no more than a few seconds of it."""
+        if not self.jobdir or not getattr(spider, "state", None):
+            return
+        pickled = pickle.dumps(spider.state, protocol=4)
+        if pickled != self._written:
+            self._write(pickled)
+
+    def _write(self, pickled: bytes) -> None:
         # Written beside and renamed: a kill in between leaves the older state, not half of this one.
         unfinished = Path(f"{self.statefn}.tmp")
         with unfinished.open("wb") as file:
-            pickle.dump(spider.state, file, protocol=4)
+            file.write(pickled)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(self.statefn)
+        self._written = pickled
 
     @property
     def statefn(self) -> str:

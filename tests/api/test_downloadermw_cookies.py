@@ -213,3 +213,21 @@ def test_debug_log(caplog: pytest.LogCaptureFixture) -> None:
 def test_can_be_off() -> None:
     with pytest.raises(NotConfigured):
         Session(COOKIES_ENABLED=False)
+
+
+def test_cookies_are_kept_for_the_next_downloader() -> None:
+    middleware = CookiesMiddleware()
+    assert middleware.dump_state() is None
+    request = Request("http://site.example/", meta={"cookiejar": 7})
+    middleware.process_response(request, Response(request.url, headers={"Set-Cookie": "a=1; Path=/"}))
+    state = middleware.dump_state()
+    assert state is not None
+    assert middleware.dump_state() is None  # no news
+
+    follower = CookiesMiddleware()
+    newer = Response(request.url, headers={"Set-Cookie": "b=2; Path=/"})
+    follower.process_response(request, newer)
+    follower.load_state(state)
+    again = Request("http://site.example/x", meta={"cookiejar": 7})
+    follower.process_request(again)
+    assert sorted(again.headers[b"Cookie"].split(b"; ")) == [b"a=1", b"b=2"]
