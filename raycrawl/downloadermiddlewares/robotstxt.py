@@ -41,6 +41,7 @@ MAX_REDIRECTS = 5  # section 2.3.1.2
 RETRY_UNREACHABLE_S = 60.0
 _MAX_SITES = 20_000
 _MAX_NBYTES_KEPT = 64 * 1024 * 1024
+_MAX_NBYTES_DUMPED = 2 * 1024 * 1024
 # Requests of the site wait for it.
 FETCH_PRIORITY = 1000
 
@@ -97,6 +98,7 @@ class RobotsTxtMiddleware:
         self._obeys_delay = settings.getbool("ROBOTSTXT_CRAWL_DELAY", True)
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._entries_nbytes = 0
+        self._is_changed = False
         self._fetching: dict[str, asyncio.Future[_Entry]] = {}
         self._parsers = _Parsers(lambda body: self._parser_class.from_crawler(self.crawler, body))
         self._parser_class.from_crawler(crawler, b"")  # a parser that is not installed fails now, not at the first page
@@ -160,11 +162,37 @@ class RobotsTxtMiddleware:
         return entry
 
     def _keep(self, site: str, entry: _Entry) -> None:
+        self._is_changed = True
         known = self._entries.pop(site, None)
         self._entries[site] = entry
         self._entries_nbytes += len(entry.body or b"") - len((known and known.body) or b"")
         while len(self._entries) > _MAX_SITES or (self._entries_nbytes > _MAX_NBYTES_KEPT and len(self._entries) > 1):
             self._entries_nbytes -= len(self._entries.popitem(last=False)[1].body or b"")
+
+    def dump_state(self) -> dict[str, tuple[bytes, float]] | None:
+        """The files of the sites asked last, with the wall-clock time until which they hold; None: no news.
+
+        At most ``_MAX_NBYTES_DUMPED`` of them: what is left out is fetched again.
+        """
+        if not self._is_changed:
+            return None
+        self._is_changed = False
+        to_wall_s, nbytes = time.time() - time.monotonic(), 0
+        state: dict[str, tuple[bytes, float]] = {}
+        for site, entry in reversed(self._entries.items()):
+            nbytes += len(entry.body or b"") + len(site)
+            if nbytes > _MAX_NBYTES_DUMPED:
+                break
+            if entry.body is not None:
+                state[site] = (entry.body, entry.expires_s + to_wall_s)
+        return state
+
+    def load_state(self, state: dict[str, tuple[bytes, float]]) -> None:
+        """Takes back what an earlier one had fetched, as far as it still holds."""
+        now_s = time.time()
+        for site, (body, until_s) in state.items():
+            if site not in self._entries and until_s > now_s:
+                self._keep(site, _Entry(body, True, time.monotonic() + min(until_s - now_s, MAX_AGE_S)))
 
     async def _fetch(self, site: str, request: Request) -> _Entry:
         meta = request.meta

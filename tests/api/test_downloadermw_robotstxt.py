@@ -368,3 +368,16 @@ async def test_files_of_many_sites_are_bounded(monkeypatch: pytest.MonkeyPatch) 
         assert not await site.allows(f"http://site{number}.com/private")
     assert len(site.middleware._entries) == 3
     assert site.middleware._entries_nbytes == 3 * len(RULES)
+
+
+async def test_what_was_fetched_is_kept_for_the_next_downloader() -> None:
+    first, second = Site(), Site(answer=500)
+    assert first.middleware.dump_state() is None
+    await first.allows("http://a.com/public")
+    state = first.middleware.dump_state()
+    assert state is not None
+    assert first.middleware.dump_state() is None  # no news
+    second.middleware.load_state(state)
+    assert await second.allows("http://a.com/public")
+    assert not await second.allows("http://a.com/private/x")
+    assert second.engine.requests == []
