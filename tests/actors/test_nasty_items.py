@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,7 +15,6 @@ import pytest
 from raycrawl import Spider
 from tests.actors.local import ROOT, FakeSite, Run
 
-csv.field_size_limit(2**31)
 CYCLE: dict[str, Any] = {"name": "cycle"}
 CYCLE["self"] = CYCLE
 NESTED: list[Any] = []
@@ -34,6 +34,13 @@ FINE = {
     "formula": "=1+1",
     "markup": "]]><a>&amp;",
 }
+
+
+@pytest.fixture(autouse=True)
+def _long_csv_fields() -> Iterator[None]:
+    before = csv.field_size_limit(2**31)
+    yield
+    csv.field_size_limit(before)  # it belongs to the process, and so to the next test
 
 
 class Nasty(Spider):
