@@ -98,7 +98,7 @@ class ExecutionEngine(Supervision, Orders):
         window = 2 * boot.concurrency
         limits = Limits(
             window=window,
-            undone=window + window // 4,
+            undone=window,
             held=max(4096, 8 * window),
             unscraped_nbytes=settings.getint("SCRAPER_SLOT_MAX_ACTIVE_SIZE", 5_000_000) * boot.scrapers,
             unscraped=max(window, 16 * boot.scrapers),
